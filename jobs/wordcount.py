@@ -1,0 +1,8 @@
+"""Count words: the classic, and the proof that the engine knows nothing of flow logs."""
+
+from mapreduce import KeyCount, LineMapper
+
+
+def wordcount() -> KeyCount:
+    """Count the words (runs of bytes between ASCII white space) of text files."""
+    return KeyCount(LineMapper(bytes.split), output="wordcount.csv", header=("Word", "Count"))

@@ -1,0 +1,61 @@
+"""What can go wrong, and whose fault it is: the class says it, and so does the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class MapReduceError(Exception):
+    """The base of every error that this package raises on purpose; its text is one clear line."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MapReduceError):
+    """The caller named something that cannot work; found before any mapper started."""
+
+    exit_code = 2
+
+
+class InputError(MapReduceError):
+    """An input changed, vanished or could not be read while it was being counted."""
+
+
+class OutputError(MapReduceError):
+    """The results could not be written; what was there before is still there."""
+
+
+class MalformedError(MapReduceError):
+    """There are malformed lines and the caller had asked for none; ``rejects`` has the first."""
+
+    def __init__(self, malformed: int, rejects: Sequence[object]) -> None:
+        super().__init__(malformed, rejects)
+        self.malformed, self.rejects = malformed, rejects
+
+    def __str__(self) -> str:
+        return f"{self.malformed:,} malformed lines and --strict: nothing was written"
+
+
+class ConservationError(MapReduceError):
+    """Lines were lost or counted twice: a defect of this program or of the job."""
+
+
+class TaskError(MapReduceError):
+    """The job's own code raised in a worker; the text ends with the worker's traceback."""
+
+
+class WorkerLostError(MapReduceError):
+    """One task killed every worker that was given it."""
+
+
+class Stopped(MapReduceError):  # noqa: N818 - not a fault
+    """A signal asked the run to stop; ``exit_code`` follows the shell's 128 + signal number."""
+
+    def __init__(self, signum: int, name: str) -> None:
+        super().__init__(signum, name)
+        self.exit_code = 128 + signum  # type: ignore[misc]
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"stopped by {self.name}; nothing was written"

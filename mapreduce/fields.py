@@ -1,0 +1,99 @@
+"""Count chosen fields of delimited lines: the mapper that the kernels make fast.
+
+A key is the raw bytes of the chosen fields, joined by the delimiter. A job judges each key once,
+when it is first seen; a key that is not to be counted is forgotten at once, so that junk never
+piles up in the table and a block in which it comes again is noticed again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mapreduce.job import SKIPPED, Judgement, Tally
+from mapreduce.kernel import FieldTable
+
+
+def accept(_key: bytes, /) -> Judgement:
+    """Count every key."""
+    return None
+
+
+@dataclass(frozen=True)
+class FieldMapper:
+    """Counts ``fields`` (numbered from 1) of lines split at the one byte ``delimiter``.
+
+    ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
+    all the chosen ones. ``judge`` sees each distinct key, but for those that ``accepted`` matches
+    whole: a pattern costs a fifth of a function written in Python, and nearly all keys are plain.
+    """
+
+    delimiter: bytes
+    fields: tuple[int, ...]
+    width: int | None = None
+    judge: Callable[[bytes], Judgement] = accept
+    accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
+
+    def start(self) -> FieldCombiner:
+        return FieldCombiner(self)
+
+
+class FieldCombiner:
+    """The live table of one worker."""
+
+    def __init__(self, mapper: FieldMapper) -> None:
+        self._mapper = mapper
+        self._table = FieldTable(mapper.delimiter, mapper.fields, mapper.width)
+
+    def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        scan = self._table.scan(block)
+        skipped, malformed, refused = scan.empty, scan.misshapen, []
+        plain = self._mapper.accepted.fullmatch
+        for key, count in [item for item in scan.fresh if not plain(item[0])]:
+            judgement = self._mapper.judge(key)
+            if judgement is None:
+                continue
+            refused.append(key)
+            if judgement is SKIPPED:
+                skipped += count
+            else:
+                malformed += count
+        self._table.forget(refused)
+        where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
+        return Tally(scan.lines, skipped, malformed, where)
+
+    def drain(self) -> tuple[Counter[bytes], int]:
+        counts = self._table.drain()
+        return counts, counts.total()
+
+    def _locate(self, block: memoryview, wanted: int) -> list[tuple[int, str]]:
+        found = []
+        for offset, line in lines_of(block):
+            judgement = self._judge_line(line)
+            if isinstance(judgement, str):
+                found.append((offset, judgement))
+                if len(found) == wanted:
+                    break
+        return found
+
+    def _judge_line(self, line: bytes) -> Judgement:
+        fields = line.split(self._mapper.delimiter)
+        width, last = self._mapper.width, max(self._mapper.fields)
+        if not line:
+            return SKIPPED
+        if width is not None and len(fields) != width:
+            return f"{len(fields)} fields where {width} are expected"
+        if len(fields) < last:
+            return f"{len(fields)} fields where at least {last} are expected"
+        key = self._mapper.delimiter.join(fields[number - 1] for number in self._mapper.fields)
+        return self._mapper.judge(key)
+
+
+def lines_of(block: memoryview) -> Iterator[tuple[int, bytes]]:
+    r"""Yield (byte offset, line) for each line of a block, without its ``\n`` or ``\r\n``."""
+    offset = 0
+    for line in bytes(block)[:-1].split(b"\n"):
+        yield offset, line.removesuffix(b"\r")
+        offset += len(line) + 1

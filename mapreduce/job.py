@@ -1,0 +1,111 @@
+"""What a job is: a mapper for the workers, and ``finish`` for the parent.
+
+A job is a pure value. Its ``mapper`` is small, frozen, hashable and picklable, because it travels
+with every task; what only ``finish`` needs (a lookup table of any size) never leaves the parent.
+The mapper's live state, a combiner, stays in its worker from split to split, so that a key is
+judged once per worker and not once per split.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+Row: TypeAlias = tuple[str | int, ...]
+
+
+class Verdict(enum.Enum):
+    """Why a line is not counted although nothing is wrong with it."""
+
+    SKIPPED = "skipped"
+
+
+SKIPPED: Final = Verdict.SKIPPED
+
+Judgement: TypeAlias = str | Verdict | None
+"""``None``: counted. ``SKIPPED``: carries no data by its own format. A text: malformed, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One result file: its name, its header, its rows in order, and a note for the summary.
+
+    Text may hold surrogate escapes (PEP 383): bytes that are not UTF-8 are written as they came.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rows: Sequence[Row]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of the lines of one block, and where the first malformed ones lie.
+
+    ``malformed_at`` holds (byte offset in the block, reason) in order.
+    """
+
+    lines: int
+    skipped: int
+    malformed: int
+    malformed_at: Sequence[tuple[int, str]] = ()
+
+
+class Combiner(Protocol):
+    """A mapper at work: it counts block after block into a table of its own."""
+
+    def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        r"""Count one block of whole lines, each ended by ``\n``; locate ``wanted`` malformed."""
+
+    def drain(self) -> tuple[Counter[bytes], int]:
+        """Return the counts of all blocks since the last drain and how many lines they count."""
+
+
+class Mapper(Protocol):
+    """The worker's half of a job as a frozen, hashable, picklable value."""
+
+    def start(self) -> Combiner:
+        """Return fresh state, once per worker."""
+
+
+class Job(Protocol):
+    """Anything that can be counted."""
+
+    @property
+    def mapper(self) -> Mapper:
+        """The half that runs in the workers."""
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The file names of the tables that ``finish`` will make."""
+
+    @property
+    def side_inputs(self) -> Sequence[Path]:
+        """Files that the job itself was built from; no output may overwrite them."""
+
+    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
+        """Turn the merged counts into tables; runs once, in the parent."""
+
+
+@dataclass(frozen=True)
+class KeyCount:
+    """The plainest job: one table of keys and counts, the most frequent first."""
+
+    mapper: Mapper
+    output: str
+    header: tuple[str, ...]
+    side_inputs: Sequence[Path] = ()
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        return (self.output,)
+
+    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        rows = [(key.decode(errors="surrogateescape"), count) for key, count in ordered]
+        return [Table(self.output, self.header, rows, note=f"{len(rows):,} keys")]

@@ -1,0 +1,131 @@
+"""Tables to files, all or nothing.
+
+Every file is first written whole and synced under a temporary name beside its target; only when
+all are complete are they renamed. Until then, whatever was there before is untouched.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from mapreduce.errors import OutputError, UsageError
+from mapreduce.inputs import printable
+from mapreduce.job import Table
+
+
+def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None:
+    """Raise ``UsageError`` if a target cannot be written or is one of the inputs."""
+    read = [status for path in inputs if (status := _status(path))]
+    for target in targets:
+        status = _status(target)
+        if status and any(os.path.samestat(status, other) for other in read):
+            raise UsageError(f"{printable(str(target))}: is an input; choose another output")
+        if target.is_dir():
+            raise UsageError(f"{printable(str(target))}: is a directory")
+        _check_directory(Path(os.path.realpath(target)).parent)
+
+
+def _status(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 - a path or "-"
+    except OSError:
+        return None
+
+
+def _check_directory(directory: Path) -> None:
+    """Raise ``UsageError`` unless files can be made in a directory or it can be made itself."""
+    name = printable(str(directory))
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir():
+        raise UsageError(f"{name}: cannot be made, {printable(str(existing))} is not a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"{name}: permission denied, or a read-only file system")
+
+
+def write_tables(
+    tables: Iterable[Table], directory: Path, *, check: Callable[[], object]
+) -> list[Path]:
+    """Write each table as CSV (RFC 4180, line feeds, UTF-8) into ``directory``; return the paths.
+
+    ``check`` is called at the last moment at which nothing has been changed yet, and may raise.
+    Raises ``OutputError``.
+    """
+    writers = {directory / table.name: partial(write_csv, table) for table in tables}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{printable(str(directory))}: {error.strerror}") from error
+    write_files(writers, check=check)
+    return list(writers)
+
+
+def write_csv(table: Table, file: TextIO) -> None:
+    """Write one table, its header first."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.header)
+    writer.writerows(table.rows)
+
+
+def write_files(
+    writers: Mapping[Path, Callable[[TextIO], object]], *, check: Callable[[], object]
+) -> None:
+    """Make all files complete, then rename all; raise ``OutputError`` with nothing changed."""
+    with ExitStack() as temporaries:
+        renames = [
+            (_write_beside(target, write, temporaries), target) for target, write in writers.items()
+        ]
+        check()
+        for temporary, target in renames:
+            with _blamed_on(target):
+                temporary.replace(target.resolve())
+        for directory in {target.resolve().parent for target in writers}:
+            _sync_directory(directory)
+
+
+def _write_beside(target: Path, write: Callable[[TextIO], object], temporaries: ExitStack) -> Path:
+    """Write a synced temporary file in the directory of the target, and see that it will go."""
+    real = target.resolve()  # a link stays a link; what it points to is replaced
+    with _blamed_on(target):
+        handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
+        temporary = Path(name)
+        temporaries.callback(temporary.unlink, missing_ok=True)
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:  # noqa: PTH123
+            write(file)
+            file.flush()
+            os.fchmod(handle, _mode(real))
+            os.fsync(handle)
+    return temporary
+
+
+def _mode(target: Path) -> int:
+    """Return the permissions that the target has, or that any new file would get."""
+    try:
+        return target.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
+
+
+def _sync_directory(directory: Path) -> None:
+    with _blamed_on(directory):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _blamed_on(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{printable(str(path))}: {error.strerror}") from error

@@ -1,0 +1,42 @@
+"""The partial result that travels from a mapper to the reducers and, merged, becomes the whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from mapreduce.inputs import Source, printable
+
+EXCERPT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One malformed line: where it starts (byte offset in its source), why, and how it begins."""
+
+    source: Source
+    offset: int
+    reason: str
+    excerpt: bytes
+
+    def __str__(self) -> str:
+        text = printable(self.excerpt[:EXCERPT].decode(errors="backslashreplace"))
+        more = "..." if len(self.excerpt) > EXCERPT else ""
+        return f"{self.source.name}: byte {self.offset}: {self.reason}: {text}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The counts of some splits, what became of their lines, and the first malformed of them.
+
+    Conservation: ``lines == counted + skipped + malformed``.
+    """
+
+    counts: Counter[bytes]
+    splits: int = 0
+    size: int = 0
+    lines: int = 0
+    counted: int = 0
+    skipped: int = 0
+    malformed: int = 0
+    rejects: tuple[Reject, ...] = ()

@@ -1,0 +1,254 @@
+"""A Pool of mapper processes that no killed worker can hang.
+
+::
+
+    tasks ──▶ waiting ──▶ pipe ──▶ worker: function(task) ──▶ pipe ──▶ results
+                 ▲                            │
+                 └───────── again ◀── killed ─┘        four times killed ──▶ WorkerLostError
+
+``multiprocessing.Pool`` loses the task of a killed worker and waits for it for ever (CPython
+gh-66587), and its ``terminate`` can hang on a killed idle one (gh-73945), because its workers share
+a pipe. Here each worker has a pipe of its own and holds one task at a time, so the parent always
+knows what a dead one held. An end of file on its pipe is the one sign of a death, busy or idle.
+
+The interface is that of the standard library's Pool as far as the engine needs it. The parent is
+one thread; no lock is held by anyone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from types import TracebackType
+from typing import Any, Final, TypeVar, cast
+
+from mapreduce.errors import MapReduceError, TaskError, WorkerLostError
+
+ATTEMPTS: Final = 4
+"""Workers that a task may cost before the run gives up, as in Hadoop and Spark."""
+
+_SIGNALS: Final = {signal.SIGINT, signal.SIGTERM}
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(slots=True)
+class _Task:
+    function: Callable[[Any], Any]
+    argument: object
+    lost: int = 0
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    task: _Task | None = None
+
+
+class Pool:
+    """Up to ``processes`` workers, started as tasks come, each after ``initializer(*initargs)``.
+
+    ``tick`` is called at least ten times a second while results are awaited and may raise to stop
+    the run. Leaving the ``with`` block kills all workers. Raises ``ValueError`` for arguments that
+    cannot be.
+    """
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        *,
+        start_method: str | None = None,
+        tick: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._processes = os.cpu_count() or 1 if processes is None else processes
+        if self._processes < 1:
+            raise ValueError("a pool needs at least one process")
+        self._context = _context(start_method)
+        self._setup = (initializer, tuple(initargs))
+        self._tick = tick
+        self._workers: dict[Connection, _Worker] = {}
+        self._waiting: deque[_Task] = deque()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.terminate()
+
+    def imap_unordered(self, function: Callable[[_T], _R], tasks: Iterable[_T]) -> Iterator[_R]:
+        """Yield ``function(task)`` for each task as it is finished.
+
+        A task is taken from ``tasks`` only when a worker is free for it. Raises ``TaskError`` if
+        the function raises (a ``MapReduceError`` as itself) and ``WorkerLostError`` if a task has
+        cost four workers. An error, or abandoning the iterator, ends the workers that are busy.
+        """
+        source = iter(tasks)
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and self._has_room():
+                    try:
+                        self._waiting.append(_Task(function, next(source)))
+                    except StopIteration:
+                        exhausted = True
+                    self._dispatch()
+                if not self._waiting and not self._busy():
+                    return
+                yield from self._results()
+        finally:
+            self._waiting.clear()
+            for connection in self._busy():
+                self._dismiss(connection)
+
+    def terminate(self) -> None:
+        """Kill all workers and wait until they are gone."""
+        for worker in self._workers.values():
+            worker.process.kill()
+        for connection in list(self._workers):
+            self._dismiss(connection)
+
+    def _busy(self) -> list[Connection]:
+        return [connection for connection, worker in self._workers.items() if worker.task]
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) + len(self._busy()) < self._processes
+
+    def _dispatch(self) -> None:
+        """Give the waiting tasks to idle workers, and to new ones while there may be more."""
+        idle = [connection for connection, worker in self._workers.items() if not worker.task]
+        while self._waiting and (idle or len(self._workers) < self._processes):
+            connection = idle.pop() if idle else self._hire()
+            task = self._workers[connection].task = self._waiting.popleft()
+            message = ForkingPickler.dumps((task.function, task.argument))
+            with suppress(
+                OSError
+            ):  # it died idle; the end of file that follows brings the task back
+                connection.send_bytes(message)
+
+    def _results(self) -> Iterator[Any]:
+        """Wait a little, and yield what the workers have sent."""
+        self._tick()
+        for connection in cast(list[Connection], wait(list(self._workers), timeout=0.1)):
+            try:
+                error, value = ForkingPickler.loads(connection.recv_bytes())
+            except (EOFError, OSError):
+                self._bury(connection)
+                continue
+            if error is not None:
+                raise error
+            self._workers[connection].task = None
+            self._dispatch()
+            yield value
+
+    def _bury(self, connection: Connection) -> None:
+        """Put a dead worker's task back to the front; give up on one that keeps killing."""
+        task = self._dismiss(connection)
+        if task is None:
+            return
+        task.lost += 1
+        if task.lost >= ATTEMPTS:
+            raise WorkerLostError(
+                f"{task.argument}: killed {task.lost} workers, one after the other; "
+                "look at these bytes, or for too little memory"
+            )
+        self._waiting.appendleft(task)
+        self._dispatch()
+
+    def _dismiss(self, connection: Connection) -> _Task | None:
+        worker = self._workers.pop(connection)
+        connection.close()
+        worker.process.kill()  # the pipe may have ended before the process has
+        worker.process.join()
+        worker.process.close()
+        return worker.task
+
+    def _hire(self) -> Connection:
+        """Start a worker, with signals blocked so that it never runs the parent's handlers."""
+        ours, theirs = self._context.Pipe()
+        inherited = [*self._workers, ours] if self._context.get_start_method() == "fork" else []
+        process = cast(Any, self._context).Process(
+            target=_work, args=(theirs, inherited, *self._setup), daemon=True
+        )
+        with _signals_blocked():
+            process.start()
+            self._workers[ours] = _Worker(process)
+        theirs.close()
+        return ours
+
+
+def _context(start_method: str | None) -> BaseContext:
+    """Return the context asked for; by default fork where it is safe: Linux, no other thread."""
+    safe = sys.platform == "linux" and threading.active_count() == 1
+    return multiprocessing.get_context(start_method or ("fork" if safe else None))
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(
+    connection: Connection,
+    inherited: Iterable[Connection],
+    initializer: Callable[..., object] | None,
+    initargs: Iterable[Any],
+) -> None:
+    """Be a worker: do one task after the other until the parent closes the pipe or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    for other in inherited:
+        other.close()  # so that an end of file means that the parent is gone
+    try:
+        if initializer and (failure := _attempt(lambda: initializer(*initargs))[0]):
+            connection.send_bytes(ForkingPickler.dumps((failure, None)))
+        while True:
+            message = connection.recv_bytes()
+            connection.send_bytes(_answer(message))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _answer(message: bytes) -> bytes:
+    """Run the task in a message; return the pickled (error, value)."""
+
+    def run() -> bytes:
+        function, argument = ForkingPickler.loads(message)
+        return bytes(ForkingPickler.dumps((None, function(argument))))
+
+    failure, answer = _attempt(run)
+    return answer if failure is None else bytes(ForkingPickler.dumps((failure, None)))
+
+
+def _attempt(function: Callable[[], _R]) -> tuple[MapReduceError | None, Any]:
+    """Call a function of the job; whatever it raises, even SystemExit, becomes a value."""
+    try:
+        return None, function()
+    except MapReduceError as error:
+        return error, None
+    except BaseException as error:  # noqa: BLE001 - reported, not swallowed
+        summary = traceback.format_exception_only(error)[-1].strip()
+        return TaskError(f"the job failed in a worker: {summary}\n{traceback.format_exc()}"), None

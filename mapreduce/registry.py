@@ -1,0 +1,80 @@
+"""Finding jobs by name: those of the package ``jobs``, and those that other packages offer.
+
+A job is a factory function whose signature is its command line. A package offers one through the
+entry-point group ``mapreduce.jobs``. Code is imported only for the job that was named, or to list
+them all; a plug-in that fails to load breaks no other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.errors import UsageError
+from mapreduce.job import Job
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP: Final = "mapreduce.jobs"
+NAME: Final = re.compile(r"[a-z0-9_-]+")
+
+Factory = Callable[..., Job]
+
+
+def find_job(name: str) -> Factory | None:
+    """Return the factory of a job, or ``None`` for an unknown name.
+
+    Raises ``UsageError`` if the job is known but its code cannot be loaded.
+    """
+    if not NAME.fullmatch(name):
+        return None
+    built_in = _built_in(name)
+    if built_in is not None:
+        return built_in
+    return next((_load(point) for point in _plugins() if point.name == name), None)
+
+
+def list_jobs() -> Iterator[tuple[str, Factory | UsageError]]:
+    """Yield every installed job's name with its factory, or with what keeps it from loading."""
+    import jobs  # noqa: PLC0415 - the engine does not need them
+
+    names = [module.name for module in pkgutil.iter_modules(jobs.__path__)]
+    built_in = {name: factory for name in names if (factory := _built_in(name))}
+    yield from sorted(built_in.items())
+    for point in sorted(_plugins(), key=lambda point: point.name):
+        if point.name in built_in or not NAME.fullmatch(point.name):
+            continue
+        try:
+            yield point.name, _load(point)
+        except UsageError as error:
+            yield point.name, error
+
+
+def _built_in(name: str) -> Factory | None:
+    """Return the function NAME of the module ``jobs.NAME``, found without a search of metadata."""
+    module_name = name.replace("-", "_")
+    if importlib.util.find_spec(f"jobs.{module_name}") is None:
+        return None
+    factory: Any = getattr(importlib.import_module(f"jobs.{module_name}"), module_name, None)
+    return factory if callable(factory) else None
+
+
+def _plugins() -> Iterator[EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - costs more than a small run
+
+    yield from entry_points(group=GROUP)
+
+
+def _load(point: EntryPoint) -> Factory:
+    try:
+        factory: Factory = point.load()
+    except Exception as error:  # somebody else's code may raise anything
+        raise UsageError(
+            f"the job {point.name!r} ({point.value}) cannot be loaded: {error!r}"
+        ) from error
+    return factory

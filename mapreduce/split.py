@@ -1,0 +1,137 @@
+r"""Cut Sources into line-aligned Splits.
+
+A line belongs to the split that holds its first byte. Only ``\n`` ends a line. The joined splits
+of a source are the source, in order, without gap or overlap. The parent finds the cuts by seeking
+near each wanted offset and reading on to the next newline; a worker gets exact ranges and aligns
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mapreduce.errors import InputError
+from mapreduce.inputs import Source
+
+LARGEST = 256 << 20
+SMALLEST = 4 << 20
+CHUNK = 4 << 20
+_PROBE = 64 << 10
+
+Tick = Callable[[int], None]
+"""Called with the bytes finished since the last call, at least ten times a second; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The bytes ``[start, end)`` of a source; of a stream, they travel along as ``data``."""
+
+    source: Source
+    start: int
+    end: int
+    data: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+    def __str__(self) -> str:
+        return f"{self.source.name}, bytes {self.start} to {self.end}"
+
+
+def find_splits(
+    sources: Iterable[Source], *, workers: int, split_size: int | None, tick: Tick
+) -> Iterator[Split]:
+    """Yield the splits of all sources in order, each as large as is good for ``workers``.
+
+    ``split_size`` (bytes) asks for splits of about that size instead. Streams are read when their
+    turn comes, one chunk for each split that is taken. Raises ``InputError``.
+    """
+    for source in sources:
+        with source.open() as file:
+            if source.size is None:
+                yield from _read_chunks(source, file, split_size or CHUNK, tick)
+            else:
+                sizes = _guided(source.size, workers) if split_size is None else _even(split_size)
+                yield from _cut(source, file, sizes)
+
+
+def _guided(size: int, workers: int) -> Callable[[int], int]:
+    """Return large splits first and small ones last, so that all workers end together.
+
+    Guided self-scheduling (Polychronopoulos and Kuck, 1987): each split takes a fixed share of
+    what is left.
+    """
+    return lambda start: min(LARGEST, max(SMALLEST, (size - start) // (2 * workers)))
+
+
+def _even(split_size: int) -> Callable[[int], int]:
+    return lambda _start: split_size
+
+
+def _cut(source: Source, file: BinaryIO, wanted: Callable[[int], int]) -> Iterator[Split]:
+    size, start = source.size or 0, 0
+    while start < size:
+        target = start + wanted(start)
+        end = size if target >= size else min(size, _next_line(source, file, target))
+        yield Split(source, start, end)
+        start = end
+
+
+def _next_line(source: Source, file: BinaryIO, offset: int) -> int:
+    """Return where the first line starts that does not start before ``offset``."""
+    position = offset - 1
+    file.seek(position)
+    while probe := file.read(_PROBE):
+        newline = probe.find(b"\n")
+        if newline >= 0:
+            return position + newline + 1
+        position += len(probe)
+    if source.size is not None and position < source.size:
+        raise InputError(f"{source.name}: was truncated at byte {position} while it was being read")
+    return position
+
+
+def _read_chunks(source: Source, file: BinaryIO, size: int, tick: Tick) -> Iterator[Split]:
+    """Yield a stream as splits of whole lines; a line longer than ``size`` is one split."""
+    start, held = _position(file), [b""]
+    for piece in _pieces(source, file, size, tick):
+        cut = piece.rfind(b"\n") + 1
+        if cut:
+            data = b"".join([*held, piece[:cut]])
+            yield Split(source, start, start + len(data), data)
+            start, held = start + len(data), []
+        held.append(piece[cut:])
+    if rest := b"".join(held):
+        yield Split(source, start, start + len(rest), rest)
+
+
+def _pieces(source: Source, file: BinaryIO, size: int, tick: Tick) -> Iterator[bytes]:
+    """Yield a stream's bytes in pieces of ``size``, the last one shorter; never block for long."""
+    piece = bytearray()
+    ended = False
+    while not ended:
+        tick(0)
+        if not select.select([file], [], [], 0.1)[0]:
+            continue
+        try:
+            data = file.read(size - len(piece))
+        except OSError as error:
+            raise InputError(f"{source.name}: {error.strerror}") from error
+        ended = data == b""  # None: nothing there yet
+        piece += data or b""
+        if piece and (ended or len(piece) >= size):
+            yield bytes(piece)
+            piece.clear()
+
+
+def _position(file: BinaryIO) -> int:
+    """Return the offset that ``< file`` was left at, or 0 where there is none."""
+    try:
+        return os.lseek(file.fileno(), 0, os.SEEK_CUR)
+    except OSError:
+        return 0

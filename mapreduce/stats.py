@@ -1,0 +1,57 @@
+"""What a run did, in numbers: the summary that a person reads and the JSON that a script reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The figures of one run; the field names are the keys of ``--stats`` and are stable.
+
+    ``bytes`` and ``lines`` are of the inputs. ``workers`` counts the processes that the splits
+    were fanned out to; 1 is the parent alone. ``seconds`` has ``total`` and the phases ``plan``,
+    ``map`` (with the merges that overlap it), ``reduce``, ``finish`` and ``write``. ``mb_per_s``
+    is 10^6 bytes of input per second of the total.
+    """
+
+    inputs: int
+    bytes: int
+    lines: int
+    counted: int
+    skipped: int
+    malformed: int
+    distinct_keys: int
+    workers: int
+    splits: int
+    kernel: str
+    seconds: dict[str, float]
+
+    @property
+    def mb_per_s(self) -> float:
+        return round(self.bytes / 1e6 / max(self.seconds["total"], 1e-6), 3)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all figures, ready for JSON."""
+        return {**dataclasses.asdict(self), "mb_per_s": self.mb_per_s}
+
+
+class Clock:
+    """Laps of one run, in seconds of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, phase: str) -> None:
+        """End a phase; a phase that ends again is as long as both together."""
+        now = time.perf_counter()
+        self._laps[phase] = self._laps.get(phase, 0.0) + now - self._last
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        """Return the phases so far and their total, rounded to microseconds."""
+        laps = {**self._laps, "total": self._last - self._start}
+        return {phase: round(seconds, 6) for phase, seconds in laps.items()}
