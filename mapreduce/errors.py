@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -42,7 +43,14 @@ class ConservationError(MapReduceError):
 
 
 class TaskError(MapReduceError):
-    """The job's own code raised in a worker; the text ends with the worker's traceback."""
+    """The job's own code raised; the text is one clear line, then the traceback from its worker."""
+
+    @classmethod
+    def of(cls, where: str, error: BaseException) -> TaskError:
+        """Return what ``error``, raised by a job's code ``where`` it was, is reported as."""
+        summary = traceback.format_exception_only(error)[-1].strip()
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        return cls(f"{where}: the job failed: {summary}\n{trace}")
 
 
 class WorkerLostError(MapReduceError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from io import RawIOBase
 from typing import BinaryIO, cast
 
-from mapreduce.errors import InputError
+from mapreduce.errors import InputError, TaskError
 from mapreduce.job import Combiner, Mapper
 from mapreduce.partial import EXCERPT, Partial, Reject
 from mapreduce.split import Split, Tick
@@ -20,8 +20,8 @@ from mapreduce.split import Split, Tick
 BLOCK = 256 << 10
 
 _warm: dict[Mapper, Combiner] = {}
-"""Combiners between two splits, so that a worker judges each key once. A split that fails keeps its
-combiner: nothing of it can reach another split."""
+"""Combiners between two splits, so that a worker judges each key once. One is taken out while it
+counts: what a failed split has left in it reaches no other."""
 
 
 def map_split(
@@ -42,7 +42,10 @@ def map_split(
     rejects: list[Reject] = []
     offset = split.start
     for block in read_blocks(split, block_size):
-        tally = combiner.map_block(block, wanted - len(rejects))
+        try:
+            tally = combiner.map_block(block, wanted - len(rejects))
+        except (Exception, SystemExit) as error:
+            raise TaskError.of(str(split), error) from error
         lines, skipped = lines + tally.lines, skipped + tally.skipped
         malformed += tally.malformed
         rejects += (_reject(split, offset, block, *where) for where in tally.malformed_at)

@@ -22,7 +22,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -250,5 +249,4 @@ def _attempt(function: Callable[[], _R]) -> tuple[MapReduceError | None, Any]:
     except MapReduceError as error:
         return error, None
     except BaseException as error:  # noqa: BLE001 - reported, not swallowed
-        summary = traceback.format_exception_only(error)[-1].strip()
-        return TaskError(f"the job failed in a worker: {summary}\n{traceback.format_exc()}"), None
+        return TaskError.of("in a worker", error), None
