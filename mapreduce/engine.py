@@ -70,9 +70,9 @@ def run(
     the run fails; then nothing has been written.
     """
     clock, tick = Clock(), progress or (lambda _size: None)
-    processes = usable_cpus() if workers is None else workers
-    _check_positive(workers=processes, split_size=split_size, block_size=block_size)
+    _check_positive(workers=workers, split_size=split_size, block_size=block_size)
     sources = find_sources(inputs)
+    processes = _processes(sources, usable_cpus() if workers is None else workers)
     directory = None if output is None else Path(output)
     _check_output(job, directory, sources)
     splits = find_splits(sources, workers=processes, split_size=split_size, tick=tick)
@@ -83,15 +83,19 @@ def run(
             map_split, mapper=job.mapper, block_size=block_size, wanted=SHOWN, tick=per_block
         )
         arrived = partial(_arrived, clock, per_split)
-        merged = map_reduce(crew.pool, count, crew.splits, wanted=SHOWN, mapped=arrived)
+        pack = not crew.in_parent
+        merged = map_reduce(crew.pool, count, crew.splits, wanted=SHOWN, pack=pack, mapped=arrived)
+    counts = merged.counter()
     clock.lap("reduce")
     _check_lines(merged, sources, strict=strict)
-    tables = job.finish(merged.counts)
+    tables = job.finish(counts)
     clock.lap("finish")
     written = [] if directory is None else write_tables(tables, directory, check=lambda: tick(0))
     clock.lap("write")
-    stats = _stats(merged, inputs=len(sources), workers=crew.workers, seconds=clock.seconds())
-    return Result(merged.counts, tables, stats, merged.rejects, written)
+    stats = _stats(
+        merged, len(counts), inputs=len(sources), workers=crew.workers, seconds=clock.seconds()
+    )
+    return Result(counts, tables, stats, merged.rejects, written)
 
 
 def usable_cpus() -> int:
@@ -105,6 +109,12 @@ def _check_positive(**options: int | None) -> None:
     for name, value in options.items():
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, not {value}")
+
+
+def _processes(sources: Iterable[Source], workers: int) -> int:
+    """Return how many processes pay: one for a small input; how long a stream is shows later."""
+    small = sum(source.size or kernel.PAYS_FROM for source in sources) < kernel.PAYS_FROM
+    return 1 if small else workers
 
 
 def _check_output(job: Job, directory: Path | None, sources: Iterable[Source]) -> None:
@@ -134,7 +144,9 @@ def _check_lines(merged: Partial, sources: Iterable[Source], *, strict: bool) ->
         raise MalformedError(merged.malformed, merged.rejects)
 
 
-def _stats(merged: Partial, *, inputs: int, workers: int, seconds: dict[str, float]) -> Stats:
+def _stats(
+    merged: Partial, keys: int, *, inputs: int, workers: int, seconds: dict[str, float]
+) -> Stats:
     return Stats(
         inputs=inputs,
         bytes=merged.size,
@@ -142,7 +154,7 @@ def _stats(merged: Partial, *, inputs: int, workers: int, seconds: dict[str, flo
         counted=merged.counted,
         skipped=merged.skipped,
         malformed=merged.malformed,
-        distinct_keys=len(merged.counts),
+        distinct_keys=keys,
         workers=workers,
         splits=merged.splits,
         kernel=kernel.NAME,

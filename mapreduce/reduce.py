@@ -43,14 +43,16 @@ def map_reduce(
     splits: Iterable[Split],
     *,
     wanted: int,
+    pack: bool,
     mapped: Callable[[Partial], object],
 ) -> Partial:
     """Map every split and merge all partials into one; keep the first ``wanted`` rejects.
 
-    ``mapped`` is called with the partial of each split as it arrives.
+    ``mapped`` is called with the partial of each split as it arrives. ``pack`` says that partials
+    travel between processes.
     """
     ready: deque[Partial] = deque()
-    step = partial(_step, map_split, wanted)
+    step = partial(_step, map_split, wanted, pack)
     remaining = iter(splits)
     while True:
         for result in pool.imap_unordered(step, _tasks(ready, remaining)):
@@ -63,7 +65,7 @@ def map_reduce(
 
 def merge(left: Partial, right: Partial, wanted: int) -> Partial:
     """Return the sum of two partials with the first ``wanted`` rejects; uses up both."""
-    large, small = sorted((left.counts, right.counts), key=len, reverse=True)
+    large, small = sorted((left.counter(), right.counter()), key=len, reverse=True)
     large.update(small)
     return Partial(
         large,
@@ -92,7 +94,11 @@ def _tasks(ready: deque[Partial], splits: Iterator[Split]) -> Iterator[Split | M
             return
 
 
-def _step(map_split: Callable[[Split], Partial], wanted: int, task: Split | Merge) -> Partial:
-    if isinstance(task, Merge):
-        return merge(task.left, task.right, wanted)
-    return map_split(task)
+def _step(
+    map_split: Callable[[Split], Partial], wanted: int, pack: bool, task: Split | Merge
+) -> Partial:
+    if isinstance(task, Split):
+        result = map_split(task)
+    else:
+        result = merge(task.left, task.right, wanted)
+    return result.packed() if pack else result

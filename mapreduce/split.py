@@ -17,7 +17,7 @@ from typing import BinaryIO
 from mapreduce.errors import InputError
 from mapreduce.inputs import Source
 
-LARGEST = 256 << 20
+LARGEST = 512 << 20
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
 _PROBE = 64 << 10
@@ -64,9 +64,13 @@ def _guided(size: int, workers: int) -> Callable[[int], int]:
     """Return large splits first and small ones last, so that all workers end together.
 
     Guided self-scheduling (Polychronopoulos and Kuck, 1987): each split takes a fixed share of
-    what is left.
+    what is left, and at least a sixteenth of a worker's share of all, because every split costs a
+    partial result. One worker has nobody to wait for.
     """
-    return lambda start: min(LARGEST, max(SMALLEST, (size - start) // (2 * workers)))
+    if workers == 1:
+        return lambda _start: LARGEST
+    least = max(SMALLEST, size // (16 * workers))
+    return lambda start: min(LARGEST, max(least, (size - start) // (2 * workers)))
 
 
 def _even(split_size: int) -> Callable[[int], int]:
