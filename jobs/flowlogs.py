@@ -60,7 +60,7 @@ class FlowLogs:
         pairs: dict[Pair, int] = {}
         for key, count in counts.items():
             port, protocol, _status = key.split(b" ")
-            pair = int(port), int(protocol)
+            pair = int(port[-5:]), int(protocol[-5:])  # int() refuses 4300 zeros
             pairs[pair] = pairs.get(pair, 0) + count
         tags: dict[str, int] = {}
         for pair, count in pairs.items():

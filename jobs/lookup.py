@@ -29,7 +29,7 @@ Pair: TypeAlias = tuple[int, int]
 
 OnConflict: TypeAlias = Literal["error", "first", "last"]
 
-_QUOTED: Final = re.compile(r'(^|,)[ \t]*("(?:[^"]|"")*")[ \t]*(?=,|\r?\n|$)')
+_QUOTED: Final = re.compile(r'(^|,)[ \t]*("(?:[^"]|"")*")[ \t]*(?=,|\r?$)', re.MULTILINE)
 
 
 class _BadRow(ValueError):  # noqa: N818 - one of many, gathered into one UsageError
@@ -48,6 +48,8 @@ def read_lookup(path: Path, *, on_conflict: OnConflict = "error") -> dict[Pair, 
     rows = _rows(_text(path), bad)
     try:
         line, header = next(rows, (1, []))
+        if bad:  # the header itself
+            raise UsageError(_report(printable(str(path)), bad))
         columns = _columns(header)
     except _BadRow as error:
         raise UsageError(f"{printable(str(path))}:{line}: {error}") from error
@@ -92,14 +94,15 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{name}:{line}: is not UTF-8; save the file as UTF-8") from error
 
 
 def _rows(text: str, bad: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
     """Yield (first line's number, values) for each row; add rows that are no CSV to ``bad``."""
-    lines = io.StringIO(text, newline="\n")
-    reader = csv.reader(map(_without_outer_blanks, lines), strict=True, skipinitialspace=True)
+    if '"' in text:  # a strict reader refuses blanks around quoted values
+        text = _QUOTED.sub(r"\1\2", text)
+    reader = csv.reader(io.StringIO(text, newline="\n"), strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -113,11 +116,6 @@ def _rows(text: str, bad: list[tuple[int, str]]) -> Iterator[tuple[int, list[str
             continue
         if any(row):
             yield line, row
-
-
-def _without_outer_blanks(line: str) -> str:
-    """Drop the blanks around quoted values, which a strict reader refuses."""
-    return _QUOTED.sub(r"\1\2", line) if '"' in line and line.count('"') % 2 == 0 else line
 
 
 def _columns(header: Sequence[str]) -> list[int]:

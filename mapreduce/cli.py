@@ -8,6 +8,7 @@ has. A parameter is described by its annotation, without any need to import type
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import json
 import os
@@ -77,8 +78,11 @@ def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None)
     try:
         command = get_command(_app(stop)) if job is None else _job_command(job, stop)
         code = command.main(list(arguments), prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
+        if sys.stdout:  # not closed
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            _say(f"{name}: error: standard output: {error.strerror}")
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # or Python's own flush fails
@@ -105,13 +109,13 @@ def _app(stop: StopRequest) -> typer.Typer:
         def list_commands(self, ctx: Any) -> list[str]:
             return [
                 *super().list_commands(ctx),
-                *(name for name, job in list_jobs() if callable(job)),
+                *(name for name, _job in list_jobs() if _is_usable(name, stop)),
             ]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             return super().get_command(ctx, cmd_name) or _job_command(cmd_name, stop)
 
-    app = typer.Typer(cls=JobGroup, no_args_is_help=True, help=mapreduce.__doc__.splitlines()[0])
+    app = typer.Typer(cls=JobGroup, rich_markup_mode=None, help=mapreduce.__doc__.splitlines()[0])
     app.callback()(_root)
     app.command("jobs")(_jobs)
     return app
@@ -155,6 +159,20 @@ def _job_command(name: str, stop: StopRequest) -> Any:
     factory = find_job(name)
     if factory is None:
         return None
+    try:
+        return _make_command(name, factory, stop)
+    except (NameError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(f"the job {name!r} cannot be a command: {error}") from error
+
+
+def _is_usable(name: str, stop: StopRequest) -> bool:
+    try:
+        return _job_command(name, stop) is not None
+    except UsageError:
+        return False
+
+
+def _make_command(name: str, factory: Factory, stop: StopRequest) -> Any:
     own = [_option(parameter) for parameter in _parameters(factory)]
     common = _parameters(RunOptions)
 
@@ -170,7 +188,7 @@ def _job_command(name: str, stop: StopRequest) -> Any:
     command.__signature__ = inspect.Signature([*paths, *own, *common])  # type: ignore[attr-defined]
     command.__annotations__ = {}
     command.__doc__ = inspect.getdoc(factory)
-    app = typer.Typer(add_completion=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name)(command)
     return get_command(app)
 
@@ -204,8 +222,12 @@ def _run_job(
     job = build()
     if options.stats not in (None, STDIN):
         check_targets([Path(options.stats)], [*paths, *job.side_inputs])
+        tables = {os.path.realpath(options.output / table) for table in job.outputs}
+        if os.path.realpath(options.stats) in tables:
+            raise UsageError(f"{printable(options.stats)}: is one of the tables")
     total = sum(source.size or 0 for source in sources) or None
-    shown = sys.stderr.isatty() if options.progress is None else options.progress
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    shown = terminal if options.progress is None else options.progress
     with _progress(stop, total, shown=shown and not options.quiet) as progress:
         result = run(
             job,
@@ -264,8 +286,10 @@ def _write_stats(result: Result, target: str) -> None:
     if target == STDIN:
         write(sys.stdout)
     else:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         write_files({Path(target): write}, check=lambda: None)
 
 
 def _say(*lines: str) -> None:
-    print(*lines, sep="\n", file=sys.stderr)
+    if sys.stderr:  # print() would use stdout
+        print(*lines, sep="\n", file=sys.stderr)

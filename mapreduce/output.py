@@ -7,17 +7,23 @@ all are complete are they renamed. Until then, whatever was there before is unto
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import os
+import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from mapreduce.errors import OutputError, UsageError
-from mapreduce.inputs import printable
-from mapreduce.job import Table
+from mapreduce.inputs import STDIN, printable
+from mapreduce.job import Row, Table
+
+ROWS: Final = 4096
+"""Rows that are made text at once."""
 
 
 def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None:
@@ -27,14 +33,18 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None
         status = _status(target)
         if status and any(os.path.samestat(status, other) for other in read):
             raise UsageError(f"{printable(str(target))}: is an input; choose another output")
-        if target.is_dir():
-            raise UsageError(f"{printable(str(target))}: is a directory")
-        _check_directory(Path(os.path.realpath(target)).parent)
+        if status and not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise UsageError(f"{printable(str(target))}: is {kind}")
+        real = os.path.realpath(target)
+        if os.path.islink(real):  # noqa: PTH114 - the other one raises where it may not look
+            raise UsageError(f"{printable(str(target))}: too many levels of symbolic links")
+        _check_directory(Path(real).parent)
 
 
 def _status(path: str | Path) -> os.stat_result | None:
     try:
-        return os.stat(path)  # noqa: PTH116 - a path or "-"
+        return os.fstat(0) if str(path) == STDIN else Path(path).stat()
     except OSError:
         return None
 
@@ -42,7 +52,7 @@ def _status(path: str | Path) -> os.stat_result | None:
 def _check_directory(directory: Path) -> None:
     """Raise ``UsageError`` unless files can be made in a directory or it can be made itself."""
     name = printable(str(directory))
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if not existing.is_dir():
         raise UsageError(f"{name}: cannot be made, {printable(str(existing))} is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -68,9 +78,21 @@ def write_tables(
 
 def write_csv(table: Table, file: TextIO) -> None:
     """Write one table, its header first."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.header)
-    writer.writerows(table.rows)
+    file.write(_csv_text([table.header]))
+    file.writelines(
+        _csv_text(table.rows[start : start + ROWS]) for start in range(0, len(table.rows), ROWS)
+    )
+
+
+def _csv_text(rows: Sequence[Row]) -> str:
+    """Return rows as CSV; before Python 3.13 the module leaves a carriage return unquoted."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    if "\r" not in text.getvalue():
+        return text.getvalue()
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
+    return text.getvalue()
 
 
 def write_files(
@@ -84,15 +106,17 @@ def write_files(
         check()
         for temporary, target in renames:
             with _blamed_on(target):
-                temporary.replace(target.resolve())
-        for directory in {target.resolve().parent for target in writers}:
+                temporary.replace(os.path.realpath(target))
+        for directory in {Path(os.path.realpath(target)).parent for target in writers}:
             _sync_directory(directory)
 
 
 def _write_beside(target: Path, write: Callable[[TextIO], object], temporaries: ExitStack) -> Path:
     """Write a synced temporary file in the directory of the target, and see that it will go."""
-    real = target.resolve()  # a link stays a link; what it points to is replaced
+    real = Path(os.path.realpath(target))  # a link stays a link; what it points to is replaced
     with _blamed_on(target):
+        if real.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
         temporary = Path(name)
         temporaries.callback(temporary.unlink, missing_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP: Final = "mapreduce.jobs"
-NAME: Final = re.compile(r"[a-z0-9_-]+")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 Factory = Callable[..., Job]
 
@@ -73,7 +74,8 @@ def _plugins() -> Iterator[EntryPoint]:
 def _load(point: EntryPoint) -> Factory:
     try:
         factory: Factory = point.load()
-    except Exception as error:  # somebody else's code may raise anything
+        inspect.signature(factory)
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         raise UsageError(
             f"the job {point.name!r} ({point.value}) cannot be loaded: {error!r}"
         ) from error

@@ -43,7 +43,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._start = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
+        self._laps = dict.fromkeys(("plan", "map", "reduce", "finish", "write"), 0.0)
 
     def lap(self, phase: str) -> None:
         """End a phase; a phase that ends again is as long as both together."""
