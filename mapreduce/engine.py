@@ -29,6 +29,7 @@ from mapreduce.reduce import MapPool, map_reduce
 from mapreduce.split import Split, Tick, find_splits
 from mapreduce.stats import Clock, Stats
 
+START_METHODS = (None, "fork", "forkserver", "spawn")
 SHOWN = 10
 """Malformed lines that a run locates."""
 
@@ -71,11 +72,18 @@ def run(
     """
     clock, tick = Clock(), progress or (lambda _size: None)
     _check_positive(workers=workers, split_size=split_size, block_size=block_size)
+    if start_method not in START_METHODS:
+        raise UsageError(
+            f"start_method must be fork, forkserver or spawn, not {start_method!r}"
+        )
     sources = find_sources(inputs)
     processes = _processes(sources, usable_cpus() if workers is None else workers)
     directory = None if output is None else Path(output)
     _check_output(job, directory, sources)
-    splits = find_splits(sources, workers=processes, split_size=split_size, tick=tick)
+    ledger = _Ledger()
+    splits = ledger.record(
+        find_splits(sources, workers=processes, split_size=split_size, tick=tick)
+    )
     clock.lap("plan")
     with _crew(splits, processes, pool, start_method, tick) as crew:
         per_block, per_split = (tick, None) if crew.in_parent else (None, tick)
@@ -87,7 +95,9 @@ def run(
         merged = map_reduce(crew.pool, count, crew.splits, wanted=SHOWN, pack=pack, mapped=arrived)
     counts = merged.counter()
     clock.lap("reduce")
-    _check_lines(merged, sources, strict=strict)
+    ledger.check(merged, sources)
+    if strict and merged.malformed:
+        raise MalformedError(merged.malformed, merged.rejects)
     tables = job.finish(counts)
     clock.lap("finish")
     written = [] if directory is None else write_tables(tables, directory, check=lambda: tick(0))
@@ -129,19 +139,31 @@ def _arrived(clock: Clock, tick: Tick | None, result: Partial) -> None:
         tick(result.size)
 
 
-def _check_lines(merged: Partial, sources: Iterable[Source], *, strict: bool) -> None:
-    """Raise unless every byte was read once and every line is in one class, or one is refused."""
-    classes = merged.counted + merged.skipped + merged.malformed
-    expected = sum(source.size or 0 for source in sources)
-    streamed = any(source.size is None for source in sources)
-    if merged.lines != classes or (merged.size != expected and not streamed):
+class _Ledger:
+    """What was handed out, to be compared with what came back."""
+
+    def __init__(self) -> None:
+        self._splits = self._files = self._size = 0
+
+    def record(self, splits: Iterable[Split]) -> Iterator[Split]:
+        for split in splits:
+            self._splits += 1
+            self._size += split.size
+            self._files += 0 if split.source.size is None else split.size
+            yield split
+
+    def check(self, merged: Partial, sources: Iterable[Source]) -> None:
+        """Raise unless every byte was counted once and every line is in one class."""
+        classes = merged.counted + merged.skipped + merged.malformed
+        files = sum(source.size or 0 for source in sources)
+        handed_out = (self._splits, self._size, files)
+        if merged.lines == classes and (merged.splits, merged.size, self._files) == handed_out:
+            return
         raise ConservationError(
-            f"{merged.lines} lines in {merged.size} of {expected} bytes, but "
-            f"{merged.counted} counted + {merged.skipped} skipped + {merged.malformed} malformed; "
-            "nothing was written, please report this"
+            f"{merged.lines} lines in {merged.size} of {self._size} bytes and {merged.splits} of "
+            f"{self._splits} splits, but {merged.counted} counted + {merged.skipped} skipped + "
+            f"{merged.malformed} malformed; nothing was written, please report this"
         )
-    if strict and merged.malformed:
-        raise MalformedError(merged.malformed, merged.rejects)
 
 
 def _stats(

@@ -36,6 +36,13 @@ class FieldMapper:
     judge: Callable[[bytes], Judgement] = accept
     accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
 
+    def __post_init__(self) -> None:
+        self.table()  # refuses what cannot be
+
+    def table(self) -> FieldTable:
+        """Return an empty table; raise ``ValueError`` if there can be none."""
+        return FieldTable(self.delimiter, self.fields, self.width)
+
     def start(self) -> FieldCombiner:
         return FieldCombiner(self)
 
@@ -45,7 +52,7 @@ class FieldCombiner:
 
     def __init__(self, mapper: FieldMapper) -> None:
         self._mapper = mapper
-        self._table = FieldTable(mapper.delimiter, mapper.fields, mapper.width)
+        self._table = mapper.table()
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block)

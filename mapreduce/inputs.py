@@ -41,9 +41,9 @@ class Source:
         """Open for unbuffered reading; raise ``InputError`` if it is not the file found before."""
         if self.path == STDIN:
             return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-        flags = os.O_NONBLOCK if self.size is None else 0  # a FIFO without a writer blocks
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO without a writer would block
         try:
-            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | flags)
+            handle = os.open(self.path, flags)
         except OSError as error:
             raise InputError(f"{self.name}: {error.strerror}") from error
         status = os.fstat(handle)

@@ -108,5 +108,6 @@ def _read(split: Split, file: BinaryIO, view: memoryview) -> int:
 
 
 def _reject(split: Split, base: int, block: memoryview, offset: int, reason: str) -> Reject:
-    excerpt = bytes(block[offset : offset + EXCERPT + 1]).partition(b"\n")[0].removesuffix(b"\r")
+    excerpt, newline, _ = bytes(block[offset : offset + EXCERPT + 2]).partition(b"\n")
+    excerpt = excerpt.removesuffix(b"\r") if newline else excerpt
     return Reject(split.source, base + offset, reason, excerpt)

@@ -196,8 +196,9 @@ class Pool:
 
 def _context(start_method: str | None) -> BaseContext:
     """Return the context asked for; by default fork where it is safe: Linux, no other thread."""
-    safe = sys.platform == "linux" and threading.active_count() == 1
-    return multiprocessing.get_context(start_method or ("fork" if safe else None))
+    if start_method is None and sys.platform == "linux":
+        start_method = "fork" if threading.active_count() == 1 else "forkserver"
+    return multiprocessing.get_context(start_method)
 
 
 @contextmanager

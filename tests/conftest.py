@@ -1,0 +1,99 @@
+"""What several test files share: bytes that logs may hold, log files, and a small lookup."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Final, TextIO
+
+import pytest
+from hypothesis import strategies as st
+
+LOOKUP: Final = {(443, 6): "web", (80, 6): "web", (53, 17): "names", (0, 1): "ping, zero"}
+
+WriteLogs = Callable[..., list[Path]]
+"""Takes the contents of each file and returns their paths."""
+
+ReadStdin = Callable[[Path | int], TextIO]
+"""Makes a file or a descriptor standard input, and returns it."""
+
+
+def record(port: bytes = b"443", protocol: bytes = b"6", status: bytes = b"OK") -> bytes:
+    """Return one flow-log record without its line end."""
+    fields = [b"2", b"123456789012", b"eni-0a1b2c3d", b"10.0.0.1", b"10.0.0.2", b"49152", port]
+    return b" ".join([*fields, protocol, b"7", b"840", b"1700000000", b"1700000060", b"A", status])
+
+
+_FEW = st.binary(max_size=4)
+_PORTS = st.one_of(
+    st.sampled_from([b"443", b"80", b"53", b"0", b"65535", b"65536", b"00443", b"-", b"4_43"]),
+    st.sampled_from([b"", b"+1", b"0" * 5000 + b"53", b"9" * 5000, "\u0664\u0664".encode()]),
+    _FEW,
+)
+_PROTOCOLS = st.sampled_from([b"6", b"17", b"1", b"0", b"255", b"256", b"0" * 5000 + b"6", b"-"])
+_STATUSES = st.sampled_from([b"OK", b"OK", b"NODATA", b"SKIPDATA", b"nodata", b"", b"\r", b"O\0K"])
+_NO_FLOW = st.builds(record, st.just(b"-"), st.just(b"-"), _STATUSES)
+_RECORDS = st.builds(record, _PORTS, _PROTOCOLS | _FEW, _STATUSES)
+_PLAIN = st.builds(record, st.sampled_from([b"443", b"80", b"53"]), st.sampled_from([b"6", b"17"]))
+_JUNK = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from([b"", b"\r", b" ", b" " * 13, b"\0" * 40, b"\x0b\x0c\x1c\x85", b"x" * 700]),
+    st.sampled_from([record() + b" more", record()[:-3], b" " + record(), b"\xef\xbb\xbf2 "]),
+)
+_ENDS = st.sampled_from([b"\n"] * 6 + [b"\r\n", b"\r\r\n", b"\n\n"])
+
+
+def _ended(lines: st.SearchStrategy[bytes], most: int) -> st.SearchStrategy[bytes]:
+    return st.lists(st.tuples(lines, _ENDS).map(b"".join), max_size=most).map(b"".join)
+
+
+flow_logs: Final = st.one_of(
+    _ended(_PLAIN | _RECORDS | _NO_FLOW | _JUNK, 30),
+    _ended(_PLAIN, 40),
+    st.tuples(_ended(_PLAIN | _NO_FLOW, 10), _RECORDS | _JUNK).map(b"".join),  # no final newline
+    st.binary(max_size=300),
+)
+"""The bytes of a file that may be a flow log, an ill one, or anything."""
+
+cut_sizes: Final = st.integers(1, 80) | st.integers(1, 5000)
+"""Sizes of splits, blocks or pieces, many of them shorter than a line."""
+
+
+def pairs_of(counts: Counter[bytes]) -> Counter[tuple[int, int]]:
+    """Return the counts of the flow-log job by (port, protocol number); drops leading zeros."""
+    pairs: Counter[tuple[int, int]] = Counter()
+    for key, number in counts.items():
+        port, protocol, _status = key.split(b" ")
+        pairs[int(port[-5:]), int(protocol[-3:])] += number
+    return pairs
+
+
+@pytest.fixture(scope="session")
+def write_logs(tmp_path_factory: pytest.TempPathFactory) -> WriteLogs:
+    """Return a function that writes new files; for the session, so that properties may use it."""
+    directory, numbers = tmp_path_factory.mktemp("logs"), count()
+
+    def write(*contents: bytes) -> list[Path]:
+        paths = [directory / f"{next(numbers):06}.log" for _ in contents]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        return paths
+
+    return write
+
+
+@pytest.fixture
+def read_stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadStdin]:
+    """Return a function that makes a file or a descriptor standard input; closed after the test."""
+    with ExitStack() as opened:
+
+        def read(file: Path | int) -> TextIO:
+            stdin = opened.enter_context(open(file))  # noqa: PTH123 - or a descriptor
+            monkeypatch.setattr(sys, "stdin", stdin)
+            return stdin
+
+        yield read

@@ -1,0 +1,92 @@
+"""The oracle: the right answers, found in the plainest way, with no code of the project."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class FlowCounts:
+    """What flow logs hold; ``malformed_at`` has (number of the file, byte offset of the line)."""
+
+    lines: int = 0
+    counted: int = 0
+    skipped: int = 0
+    malformed: int = 0
+    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    malformed_at: list[tuple[int, int]] = field(default_factory=list)
+
+
+def count_flow_logs(files: Iterable[bytes], lookup: Mapping[tuple[int, int], str]) -> FlowCounts:
+    """Count by (port, protocol number) and by tag, as ``lookup`` gives it or else "Untagged"."""
+    found = FlowCounts()
+    for number, data in enumerate(files):
+        for offset, line in lines_of(data):
+            found.lines += 1
+            fields = line.split(b" ")
+            whole = len(fields) == 14
+            port = number_of(fields[6], 65535) if whole else None
+            protocol = number_of(fields[7], 255) if whole else None
+            if port is not None and protocol is not None:
+                found.counted += 1
+                found.pairs[port, protocol] += 1
+                found.tags[lookup.get((port, protocol), "Untagged")] += 1
+            elif not line or (
+                whole and fields[6] == fields[7] == b"-" and fields[13] in (b"NODATA", b"SKIPDATA")
+            ):
+                found.skipped += 1
+            else:
+                found.malformed += 1
+                found.malformed_at.append((number, offset))
+    return found
+
+
+@dataclass
+class FieldCounts:
+    r"""What a file holds at a delimiter; a line that is empty without its ``\r`` is ``empty``."""
+
+    lines: int = 0
+    empty: int = 0
+    misshapen: int = 0
+    keys: Counter[bytes] = field(default_factory=Counter)
+
+
+def count_fields(
+    data: bytes, delimiter: bytes, fields: Sequence[int], width: int | None
+) -> FieldCounts:
+    """Count the chosen fields (numbered from 1) of lines that have ``width`` fields, or enough."""
+    found = FieldCounts()
+    for _offset, line in lines_of(data):
+        found.lines += 1
+        values = line.split(delimiter)
+        if not line:
+            found.empty += 1
+        elif len(values) < max(fields) or (width is not None and len(values) != width):
+            found.misshapen += 1
+        else:
+            found.keys[delimiter.join(values[number - 1] for number in fields)] += 1
+    return found
+
+
+def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    r"""Yield (offset, line); only ``\n`` ends one, and one ``\r`` before it belongs to the end."""
+    start, line = 0, bytearray()
+    for offset, byte in enumerate(data + b"\n" * (data[-1:] not in (b"", b"\n"))):
+        if byte == ord("\n"):
+            yield start, bytes(line[:-1] if line[-1:] == b"\r" else line)
+            start, line = offset + 1, bytearray()
+        else:
+            line.append(byte)
+
+
+def number_of(text: bytes, largest: int) -> int | None:
+    """Return the number that one or more ASCII digits write, if it is at most ``largest``."""
+    value = 0
+    for byte in text:
+        if not ord("0") <= byte <= ord("9"):
+            return None
+        value = min(10 * value + byte - ord("0"), largest + 1)
+    return value if text and value <= largest else None

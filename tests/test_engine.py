@@ -1,0 +1,552 @@
+"""Whoever counts, in whatever pieces: a run gives the oracle's answer, or an error, no output."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.pool import Pool as StockPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import LOOKUP, ReadStdin, WriteLogs, cut_sizes, flow_logs, pairs_of, record
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from naive import count_flow_logs
+
+from jobs.flowlogs import FlowLogs
+from jobs.wordcount import wordcount
+from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
+from mapreduce.engine import SHOWN, usable_cpus
+from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
+from mapreduce.job import Judgement, Mapper, Tally
+
+FLOWS = FlowLogs(LOOKUP)
+LOG = b"".join(
+    line + b"\n"
+    for line in [record(), record(b"-", b"-", b"NODATA"), b"bad", record(b"53", b"17"), b"\r"]
+) * 10 + record(b"22")
+MARK: list[str] = []
+"""What a test puts in here, only forked workers find."""
+
+Run = Callable[..., Result]
+
+
+class StopError(Exception):
+    """Raised by a progress callback to end a run."""
+
+
+def run_split(inputs: Iterable[Path | str], job: Any = FLOWS, **options: Any) -> Result:
+    """Run with processes from the first byte on (if ``workers`` are more than 1)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mapreduce.kernel.PAYS_FROM", 1)
+        return run(job, inputs, **options)
+
+
+def open_stock_pool() -> StockPool:
+    """Return a pool whose threads no other test sees: forking beside them would not be safe."""
+    return multiprocessing.get_context("fork" if sys.platform == "linux" else None).Pool(2)
+
+
+@pytest.fixture(params=["parent", "own pool", "stock pool"])
+def run_by(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Return ``run_split`` for each one who may count."""
+    crew: dict[str, Any] = {"workers": 1 if request.param == "parent" else 2}
+
+    def run_it(inputs: Iterable[Path | str], job: Any = FLOWS, **options: Any) -> Result:
+        return run_split(inputs, job, **crew, **options)
+
+    with ExitStack() as stack:
+        if request.param == "stock pool":
+            crew["pool"] = stack.enter_context(open_stock_pool())
+        yield run_it
+
+
+def line_job(function: Callable[[bytes], Iterable[bytes]]) -> KeyCount:
+    return KeyCount(LineMapper(function), "keys.csv", ("Key", "Count"))
+
+
+def check(result: Result, contents: Sequence[bytes]) -> None:
+    """Compare all that a run of the flow-log job says with the oracle."""
+    expected, stats = count_flow_logs(contents, LOOKUP), result.stats
+    assert pairs_of(result.counts) == expected.pairs
+    assert (stats.lines, stats.counted, stats.skipped, stats.malformed) == (
+        expected.lines,
+        expected.counted,
+        expected.skipped,
+        expected.malformed,
+    )
+    places = [(reject.source.index, reject.offset) for reject in result.rejects]
+    assert places == expected.malformed_at[:SHOWN]
+    tags, pairs = (table.rows for table in result.tables)
+    assert Counter({str(tag): int(number) for tag, number in tags}) == expected.tags
+    assert sum(int(row[-1]) for row in tags) == sum(int(row[-1]) for row in pairs) == stats.counted
+    assert (stats.inputs, stats.bytes) == (len(contents), sum(map(len, contents)))
+    assert stats.distinct_keys == len(result.counts)
+
+
+def listing(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.rglob("*")}
+
+
+# --- the answer
+
+
+@given(st.lists(flow_logs, min_size=1, max_size=3), st.none() | cut_sizes, cut_sizes)
+@example([record(b"0" * 5000 + b"53", b"0" * 5000 + b"17")], None, 99)  # too long for int()
+def test_any_bytes_in_any_splits_and_blocks_give_the_oracle_s_answer(
+    write_logs: WriteLogs, contents: list[bytes], size: int | None, block_size: int
+) -> None:
+    paths = write_logs(*contents)
+    check(run(FLOWS, paths, workers=1, split_size=size, block_size=block_size), contents)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(flow_logs, min_size=1, max_size=3), st.integers(20, 2000), st.integers(1, 4))
+def test_any_number_of_workers_gives_the_oracle_s_answer(
+    write_logs: WriteLogs, contents: list[bytes], size: int, workers: int
+) -> None:
+    paths = write_logs(*contents)
+    check(run_split(paths, workers=workers, split_size=size), contents)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(flow_logs, min_size=1, max_size=3), st.integers(20, 2000))
+def test_a_pool_of_the_standard_library_gives_the_oracle_s_answer(
+    write_logs: WriteLogs, contents: list[bytes], size: int
+) -> None:
+    with open_stock_pool() as pool:
+        check(run(FLOWS, write_logs(*contents), pool=pool, split_size=size), contents)
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000, None])
+def test_whoever_counts_in_whatever_splits_the_files_have_the_same_bytes(
+    write_logs: WriteLogs, tmp_path: Path, run_by: Run, size: int | None
+) -> None:
+    contents = [LOG, b"", record() + b"\r\nbad"]
+    paths = write_logs(*contents)
+    run(FLOWS, paths, output=tmp_path / "expected", workers=1)
+    result = run_by(paths, output=tmp_path / "found", split_size=size)
+    check(result, contents)
+    assert listing(tmp_path / "found") == listing(tmp_path / "expected")
+    assert result.written == [tmp_path / "found" / name for name in FLOWS.outputs]
+    assert type(result.counts) is Counter
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_every_start_method_gives_the_same_answer(write_logs: WriteLogs, method: str) -> None:
+    paths = write_logs(LOG, LOG[:500])
+    result = run_split(paths, workers=2, split_size=700, start_method=method)
+    check(result, [LOG, LOG[:500]])
+    assert result.stats.workers == 2
+
+
+def who(_line: bytes) -> list[bytes]:
+    """Say which process this is, and whether it was forked."""
+    return [b"forked" if MARK else b"not forked", b"%d" % os.getpid()]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_start_as_it_was_asked_for(
+    write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "MARK", ["here"])
+    found = run_split(write_logs(b"line\n"), line_job(who), workers=2, start_method=method)
+    assert (found.counts[b"forked"], found.counts[b"not forked"]) == (
+        (1, 0) if method == "fork" else (0, 1)
+    )
+
+
+def test_no_process_is_forked_while_another_thread_runs(
+    write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "MARK", ["here"])
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        found = run_split(write_logs(b"line\n"), line_job(who), workers=2)
+    finally:
+        ended.set()
+        thread.join()
+    assert found.counts[b"forked"] == 0
+
+
+def test_a_small_input_is_counted_in_this_process(write_logs: WriteLogs) -> None:
+    found = run(line_job(who), write_logs(b"line\n"), workers=8)
+    assert found.counts[b"%d" % os.getpid()] == found.stats.workers == 1
+
+
+def test_a_large_input_is_counted_in_other_processes(write_logs: WriteLogs) -> None:
+    found = run_split(write_logs(b"line\n" * 9), line_job(who), workers=2, split_size=5)
+    assert b"%d" % os.getpid() not in found.counts
+    assert (found.stats.workers, found.stats.splits) == (2, 9)
+
+
+def test_by_default_there_are_as_many_workers_as_usable_cpus(
+    write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 2, 5}, raising=False)
+    assert run_split(write_logs(b"line\n"), wordcount()).stats.workers == usable_cpus() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cpus() == os.cpu_count()
+
+
+# --- the inputs
+
+
+def test_empty_files_hold_no_lines(write_logs: WriteLogs, tmp_path: Path, run_by: Run) -> None:
+    result = run_by(write_logs(b"", b""), output=tmp_path)
+    check(result, [b"", b""])
+    assert listing(tmp_path) == {
+        "tag2count.csv": b"Tag,Count\nUntagged,0\n",
+        "portprotocolcount.csv": b"Port,Protocol,Count\n",
+    }
+
+
+def test_a_file_that_is_named_twice_is_counted_twice(write_logs: WriteLogs, run_by: Run) -> None:
+    paths = write_logs(LOG)
+    check(run_by(paths * 2, split_size=300), [LOG, LOG])
+
+
+@pytest.mark.parametrize("size", [1, 64, None])
+def test_the_first_ten_rejects_come_in_the_order_of_the_inputs(
+    write_logs: WriteLogs, run_by: Run, size: int | None
+) -> None:
+    paths = write_logs(b"9\n8\n7\n" * 9, record() + b"\n6\n5\n", b"4\n3")[::-1]
+    rejects = run_by(paths, split_size=size).rejects
+    assert [reject.excerpt for reject in rejects] == [*b"4 3 6 5 9 8 7 9 8 7".split()]
+    assert [reject.source.path for reject in rejects[::3]] == [
+        str(paths[number]) for number in (0, 1, 2, 2)
+    ]
+
+
+@pytest.mark.parametrize("size", [500, None])
+def test_a_fifo_is_read_as_a_stream(
+    write_logs: WriteLogs, tmp_path: Path, run_by: Run, size: int | None
+) -> None:
+    large = LOG * 30  # more than a pipe holds
+    paths, fifo = write_logs(large, LOG), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["sh", "-c", 'cat "$0" >"$1"', paths[0], fifo]):
+        result = run_by([fifo, paths[1]], split_size=size)
+    check(result, [large, LOG])
+
+
+def test_standard_input_is_one_of_the_inputs(
+    write_logs: WriteLogs, read_stdin: ReadStdin, run_by: Run
+) -> None:
+    paths = write_logs(LOG[:300], LOG)
+    read_stdin(paths[1])
+    check(run_by([paths[0], "-"], split_size=200), [LOG[:300], LOG])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has /proc")
+def test_a_file_without_a_size_is_read_to_its_end(run_by: Run) -> None:
+    path = Path("/proc/filesystems")
+    words = path.read_bytes().split()
+    assert path.stat().st_size == 0
+    assert run_by([path], wordcount()).counts == Counter(words)
+    assert words
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": 0},
+        {"workers": -1},
+        {"split_size": 0},
+        {"block_size": 0},
+        {"start_method": "telepathy"},
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_work_is_refused_before_any_work(
+    write_logs: WriteLogs, options: dict[str, Any]
+) -> None:
+    ticks: list[int] = []
+    (name,) = options
+    with pytest.raises(UsageError, match=name):
+        run_split(write_logs(LOG), progress=ticks.append, **{"workers": 2, **options})
+    assert ticks == []
+
+
+@pytest.mark.parametrize("name", ["log/below", "tables"])
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
+    tmp_path: Path, name: str
+) -> None:
+    ticks: list[int] = []
+    (tmp_path / "log").write_bytes(LOG)
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / FLOWS.outputs[1]).hardlink_to(tmp_path / "log")
+    with pytest.raises(UsageError):
+        run(FLOWS, [tmp_path / "log"], output=tmp_path / name, progress=ticks.append)
+    assert (tmp_path / "log").read_bytes() == LOG
+    assert ticks == []
+
+
+def test_an_input_that_is_missing_is_refused_before_any_work(
+    write_logs: WriteLogs, tmp_path: Path
+) -> None:
+    ticks: list[int] = []
+    with pytest.raises(UsageError, match="missing"):
+        run(FLOWS, [*write_logs(LOG), tmp_path / "missing"], progress=ticks.append)
+    assert ticks == []
+
+
+@pytest.fixture
+def old_output(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory with results of an earlier run; they must still be there at the end."""
+    for name in FLOWS.outputs:
+        (tmp_path / name).write_bytes(b"old\n")
+    yield tmp_path
+    assert listing(tmp_path) == dict.fromkeys(FLOWS.outputs, b"old\n")
+
+
+def test_strict_refuses_malformed_lines_and_locates_them(
+    write_logs: WriteLogs, old_output: Path, run_by: Run
+) -> None:
+    expected = count_flow_logs([LOG, b"x"], LOOKUP)
+    with pytest.raises(MalformedError) as caught:
+        run_by(write_logs(LOG, b"x"), output=old_output, strict=True, split_size=200)
+    assert caught.value.malformed == expected.malformed == 11
+    rejects: Any = caught.value.rejects
+    places = [(reject.source.index, reject.offset) for reject in rejects]
+    assert places == expected.malformed_at[:SHOWN]
+
+
+def test_strict_accepts_lines_that_are_counted_or_skipped(
+    write_logs: WriteLogs, tmp_path: Path, run_by: Run
+) -> None:
+    data = LOG.replace(b"bad", record())
+    result = run_by(write_logs(data), output=tmp_path, strict=True, split_size=200)
+    check(result, [data])
+    assert set(listing(tmp_path)) == set(FLOWS.outputs)
+
+
+def divide(_line: bytes) -> list[bytes]:
+    """Fail."""
+    return [b"%d" % (1 // len(MARK))]
+
+
+def test_a_job_that_fails_ends_the_run(
+    write_logs: WriteLogs, old_output: Path, run_by: Run
+) -> None:
+    with pytest.raises(TaskError, match="ZeroDivisionError"):
+        run_by(write_logs(LOG), line_job(divide), output=old_output, split_size=200)
+
+
+@dataclass(frozen=True)
+class Liar:
+    """A mapper and its combiner that count every line, give or take a lie."""
+
+    lines: int = 0
+    skipped: int = 0
+    malformed: int = 0
+    counted: int = 0
+
+    def start(self) -> Liar:
+        return self
+
+    def map_block(self, block: memoryview, _wanted: int, /) -> Tally:
+        return Tally(bytes(block).count(b"\n") + self.lines, self.skipped, self.malformed)
+
+    def drain(self) -> tuple[Counter[bytes], int]:
+        return Counter(), 9 + self.counted
+
+
+@pytest.mark.parametrize(
+    "mapper",
+    [Liar(lines=1), Liar(lines=-1), Liar(skipped=1), Liar(malformed=1), Liar(counted=-1)],
+    ids=str,
+)
+def test_a_mapper_that_loses_or_invents_a_line_ends_the_run(
+    write_logs: WriteLogs, tmp_path: Path, run_by: Run, mapper: Mapper
+) -> None:
+    job = KeyCount(mapper, "keys.csv", ("Key", "Count"))
+    with pytest.raises(ConservationError, match="lines in 18 of 18 bytes"):
+        run_by(write_logs(b"x\n" * 9), job, output=tmp_path)
+    assert listing(tmp_path) == {}
+
+
+def test_a_mapper_that_tells_the_truth_is_believed(write_logs: WriteLogs, run_by: Run) -> None:
+    job = KeyCount(Liar(), "keys.csv", ("Key", "Count"))
+    assert run_by(write_logs(b"x\n" * 9), job).stats.counted == 9
+
+
+@dataclass
+class BadPool:
+    """Does one of its tasks ``times`` times."""
+
+    times: int
+
+    def imap_unordered(
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], /
+    ) -> Iterator[Any]:
+        for number, task in enumerate(iterable):
+            for _ in range(self.times if number == 1 else 1):
+                yield func(task)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+@pytest.mark.parametrize("others", [(), (b"",)], ids=["alone", "beside an empty file"])
+def test_a_split_that_is_lost_or_counted_twice_ends_the_run(
+    write_logs: WriteLogs, old_output: Path, others: tuple[bytes, ...], times: int
+) -> None:
+    paths = write_logs(LOG, *others)
+    with pytest.raises(ConservationError, match="nothing was written"):
+        run(FLOWS, paths, output=old_output, split_size=500, pool=BadPool(times))
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def replace(path: Path) -> None:
+    path.with_suffix(".new").write_bytes(path.read_bytes())
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("change", "reason"), [(truncate, "truncated"), (replace, "replaced"), (Path.unlink, "No such")]
+)
+def test_a_file_that_changes_while_it_is_counted_ends_the_run(
+    write_logs: WriteLogs,
+    old_output: Path,
+    change: Callable[[Path], None],
+    reason: str,
+    workers: int,
+) -> None:
+    (path,) = write_logs(LOG)
+
+    def change_once(size: int) -> None:
+        if size and not changed:
+            change(path)
+            changed.append(path)
+
+    changed: list[Path] = []
+    with pytest.raises(InputError, match=reason) as caught:
+        run_split(
+            [path],
+            output=old_output,
+            workers=workers,
+            split_size=150,
+            block_size=50,
+            progress=change_once,
+        )
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_grows_is_counted_up_to_its_size_at_the_start(write_logs: WriteLogs) -> None:
+    (path,) = write_logs(LOG)
+
+    def grow(_size: int) -> None:
+        with path.open("ab") as file:
+            file.write(b"80 more\n")
+
+    check(run(FLOWS, [path], split_size=150, block_size=50, progress=grow), [LOG])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has a file that cannot be read from its start")
+def test_an_input_that_cannot_be_read_ends_the_run(
+    write_logs: WriteLogs, old_output: Path, run_by: Run
+) -> None:
+    with pytest.raises(InputError, match=r"^/proc/self/mem: "):
+        run_by([*write_logs(LOG), "/proc/self/mem"], output=old_output, split_size=500)
+
+
+# --- progress
+
+
+def test_progress_adds_up_to_the_bytes_of_the_inputs(
+    write_logs: WriteLogs, read_stdin: ReadStdin, run_by: Run
+) -> None:
+    paths, ticks = write_logs(LOG, b"", record(), LOG), list[int]()
+    read_stdin(paths[3])
+    run_by([*paths[:3], "-"], split_size=300, block_size=100, progress=ticks.append)
+    assert sum(ticks) == 2 * len(LOG) + len(record())
+    assert min(ticks) >= 0
+
+
+def stopping_at(call: int) -> Callable[[int], None]:
+    """Return a progress callback whose ``call``-th call raises ``StopError``."""
+    calls = count(1)
+
+    def progress(_size: int) -> None:
+        if next(calls) == call:
+            raise StopError
+
+    return progress
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whenever_progress_raises_the_run_ends_and_nothing_is_written(
+    write_logs: WriteLogs, tmp_path: Path, workers: int
+) -> None:
+    """The last call comes when all is ready to be renamed."""
+    paths, output = write_logs(LOG), tmp_path / "tables"
+    others = set(multiprocessing.active_children())
+    options: dict[str, Any] = {"output": output, "workers": workers, "split_size": 2000}
+    for call in range(1, 200):
+        try:
+            run_split(paths, progress=stopping_at(call), **options)
+        except StopError:
+            assert listing(output) == {}
+            assert set(multiprocessing.active_children()) == others
+        else:
+            break
+    assert call > 3
+    assert set(listing(output)) == set(FLOWS.outputs)
+
+
+def test_progress_that_raises_while_a_stream_is_read_ends_the_run(
+    write_logs: WriteLogs, read_stdin: ReadStdin, old_output: Path, run_by: Run
+) -> None:
+    read_stdin(*write_logs(LOG))
+    with pytest.raises(StopError):
+        run_by(["-"], output=old_output, progress=stopping_at(1))
+
+
+# --- what stays
+
+
+def test_a_pool_that_was_given_stays_open(write_logs: WriteLogs) -> None:
+    paths = write_logs(LOG)
+    with open_stock_pool() as pool:
+        check(run(FLOWS, paths, pool=pool, split_size=500), [LOG])
+        with pytest.raises(TaskError):
+            run(line_job(divide), paths, pool=pool, split_size=500)
+        check(run(FLOWS, paths, pool=pool, split_size=500), [LOG])
+
+
+def test_a_run_leaves_nothing_known_behind(write_logs: WriteLogs) -> None:
+    seen: Counter[bytes] = Counter()
+
+    def note(key: bytes) -> Judgement:
+        seen[key] += 1
+        return None
+
+    job = KeyCount(FieldMapper(b" ", (1,), None, note), "keys.csv", ("Key", "Count"))
+    paths = write_logs(b"a\na\n")
+    for _ in range(2):
+        assert run(job, paths, split_size=2).counts == {b"a": 2}
+    assert seen == {b"a": 2}
+
+
+def test_the_time_of_a_run_is_the_sum_of_its_phases(write_logs: WriteLogs, run_by: Run) -> None:
+    seconds = dict(run_by(write_logs(LOG), split_size=500).stats.seconds)
+    assert set(seconds) == {"plan", "map", "reduce", "finish", "write", "total"}
+    assert seconds.pop("total") == pytest.approx(sum(seconds.values()), abs=1e-5)
+    assert min(seconds.values()) >= 0

@@ -1,0 +1,169 @@
+"""What cannot be read is refused by name before any work; what is no plain file is a stream."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ReadStdin, WriteLogs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce import UsageError
+from mapreduce.errors import InputError
+from mapreduce.inputs import Source, find_sources, printable
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="has /proc")
+
+
+def test_sources_stand_in_the_order_in_which_they_were_named(write_logs: WriteLogs) -> None:
+    one, two = write_logs(b"1\n", b"22\n")
+    sources = find_sources([two, str(one), two])
+    assert [(source.index, source.path) for source in sources] == [
+        (0, str(two)),
+        (1, str(one)),
+        (2, str(two)),
+    ]
+    assert [source.size for source in sources] == [3, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing", "No such file"),
+        ("nul\0", "cannot be read"),
+        (".", "is a directory"),
+        ("log/below", "Not a directory"),
+    ],
+)
+def test_an_input_that_cannot_be_read_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("log").write_bytes(b"x\n")
+    with pytest.raises(UsageError, match=reason) as caught:
+        find_sources(["log", name])
+    assert str(caught.value).startswith(f"{printable(name)}: ")
+
+
+def test_an_input_without_permission_is_refused(
+    write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = write_logs(b"secret\n")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    with pytest.raises(UsageError, match="permission denied"):
+        find_sources([path])
+
+
+def test_no_input_at_all_is_refused() -> None:
+    with pytest.raises(UsageError, match="no input"):
+        find_sources([])
+
+
+def test_standard_input_can_be_named_once(write_logs: WriteLogs, read_stdin: ReadStdin) -> None:
+    (path,) = write_logs(b"x\n")
+    read_stdin(path)
+    (source,) = find_sources(["-"])
+    assert (source.name, source.size) == ("standard input", None)
+    with pytest.raises(UsageError, match="only once"):
+        find_sources(["-", path, "-"])
+
+
+def test_a_closed_standard_input_is_refused(write_logs: WriteLogs, read_stdin: ReadStdin) -> None:
+    read_stdin(*write_logs(b"x\n")).close()
+    with pytest.raises(UsageError, match=r"^-: "):
+        find_sources(["-"])
+
+
+def test_a_missing_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match=r"^-: "):
+        find_sources(["-"])
+
+
+def make_fifo(directory: Path) -> Path:
+    os.mkfifo(directory / "fifo")
+    return directory / "fifo"
+
+
+def make_empty_file(directory: Path) -> Path:
+    (directory / "empty").touch()
+    return directory / "empty"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_fifo,
+        make_empty_file,
+        pytest.param(lambda _: Path("/dev/null"), id="device"),
+        pytest.param(lambda _: Path("/proc/self/status"), id="proc", marks=linux),
+    ],
+)
+def test_what_is_no_plain_file_with_a_size_is_a_stream(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    (source,) = find_sources([make(tmp_path)])
+    assert source.size is None
+
+
+def test_a_link_is_the_file_that_it_points_to(tmp_path: Path, write_logs: WriteLogs) -> None:
+    (path,) = write_logs(b"x\n")
+    (tmp_path / "link").symlink_to(path)
+    link, plain = find_sources([tmp_path / "link", path])
+    assert (link.size, link.device, link.inode) == (plain.size, plain.device, plain.inode)
+
+
+def test_a_source_opens_at_its_start_as_often_as_asked(write_logs: WriteLogs) -> None:
+    (source,) = find_sources(write_logs(b"one\ntwo\n"))
+    for _ in range(2):
+        with source.open() as file:
+            assert file.read(4) == b"one\n"
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace_by_a_file(path: Path) -> None:
+    path.with_suffix(".new").write_bytes(path.read_bytes())
+    path.with_suffix(".new").replace(path)
+
+
+def replace_by_a_fifo(path: Path) -> None:
+    os.mkfifo(path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (remove, "No such file"),
+        (replace_by_a_file, "was replaced while it was being read"),
+        (replace_by_a_fifo, "was replaced while it was being read"),
+    ],
+)
+def test_a_file_that_is_not_the_one_found_before_is_not_opened(
+    write_logs: WriteLogs, change: Callable[[Path], None], reason: str
+) -> None:
+    (path,) = write_logs(b"x\n")
+    (source,) = find_sources([path])
+    change(path)
+    with pytest.raises(InputError, match=reason) as caught:
+        source.open()
+    assert str(path) in str(caught.value)
+
+
+@given(st.text(st.characters(), max_size=20))
+def test_a_shown_name_cannot_steer_a_terminal(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert shown == text or not text.isprintable()
+
+
+def test_a_source_is_named_as_it_may_be_shown() -> None:
+    assert Source(0, "a\x1b[31m\udcff.log", 1, 0, 0).name == r"a\x1b[31m\udcff.log"

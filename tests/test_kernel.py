@@ -1,0 +1,166 @@
+"""Each kernel counts fields exactly as the naive counter does, block after block."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from naive import FieldCounts, count_fields
+
+from mapreduce import kernel
+from mapreduce.kernel import _pure
+
+Columns: TypeAlias = tuple[bytes, tuple[int, ...], int | None]
+"""Delimiter, fields, width."""
+
+TABLES = list(dict.fromkeys([_pure.FieldTable, kernel.FieldTable]))
+"""The reference, and the kernel in use if that is another."""
+
+every_kernel = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__module__)
+
+DELIMITERS = st.sampled_from([b" ", b",", b"\t", b"\0", b"\xff"]) | st.integers(0, 255).map(
+    lambda byte: bytes([byte])
+).filter(lambda byte: byte not in b"\r\n")
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> Columns:
+    fields = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
+    width = draw(st.none() | st.integers(max(fields), max(fields) + 3))
+    return draw(DELIMITERS), fields, width
+
+
+@st.composite
+def tables_and_blocks(draw: st.DrawFn) -> tuple[Columns, list[bytes]]:
+    r"""Return columns and blocks of ended lines, most of the width that is asked for."""
+    delimiter, _fields, width = chosen = draw(columns())
+    value = st.binary(max_size=3) | st.sampled_from([b"a", b"b", b"", b"\r", b"0123456789" * 8])
+    usual = width or draw(st.integers(1, 8))
+    proper = st.lists(value, min_size=usual, max_size=usual).map(delimiter.join)
+    improper = st.lists(value, max_size=8).map(delimiter.join) | st.just(delimiter * 200)
+    lines = draw(st.sampled_from([proper, proper | improper]))
+    end = draw(st.sampled_from([b"\n", b"\r\n"]))
+    block = st.lists(lines, min_size=1, max_size=12).map(lambda some: end.join([*some, b""]))
+    return chosen, draw(st.lists(block, min_size=1, max_size=5))
+
+
+def scanned(table: Any, blocks: list[bytes]) -> FieldCounts:
+    """Return what a table says of some blocks and then drains."""
+    found = FieldCounts()
+    for block in blocks:
+        scan = table.scan(memoryview(block))
+        found.lines += scan.lines
+        found.empty += scan.empty
+        found.misshapen += scan.misshapen
+    found.keys = table.drain()
+    return found
+
+
+@every_kernel
+@given(tables_and_blocks())
+@example(((b" ", (1, 2), 2), [b"a b c\nd\n"]))  # as many delimiters as two lines of two fields
+@example(((b" ", (2,), 2), [b"a\nb\nc d e f\n"]))
+@example(((b" ", (3,), 3), [b"a b c\n\n\n"]))
+@example(((b",", (3, 1, 1), 3), [b"a,b,c\r\r\nd,e,\r\n"]))
+@example(((b",", (1,), 1), [b"a\r\n\r\nb,c\n"]))
+@example(((b" ", (1,), None), [b"a b\n", b"a\n", b"\r\n \n"]))
+def test_a_kernel_counts_what_the_naive_counter_counts(
+    table: Any, case: tuple[Columns, list[bytes]]
+) -> None:
+    chosen, blocks = case
+    assert scanned(table(*chosen), blocks) == count_fields(b"".join(blocks), *chosen)
+
+
+@every_kernel
+@given(columns(), st.binary(min_size=1, max_size=200))
+def test_a_kernel_counts_any_bytes(table: Any, chosen: Columns, data: bytes) -> None:
+    block = data + b"\n"
+    assert scanned(table(*chosen), [block]) == count_fields(block, *chosen)
+
+
+@every_kernel
+@given(tables_and_blocks(), st.binary(max_size=70), st.binary(max_size=70))
+def test_a_kernel_sees_nothing_beside_its_block(
+    table: Any, case: tuple[Columns, list[bytes]], before: bytes, after: bytes
+) -> None:
+    chosen, (block, *_) = case
+    around = memoryview(before + block + after)[len(before) : len(before) + len(block)]
+    inside = table(*chosen)
+    inside.scan(around)
+    assert inside.drain() == count_fields(block, *chosen).keys
+
+
+@every_kernel
+@given(tables_and_blocks(), st.data())
+def test_a_key_is_fresh_until_it_is_known_and_again_once_forgotten(
+    table: Any, case: tuple[Columns, list[bytes]], data: st.DataObject
+) -> None:
+    chosen, blocks = case
+    tested, known, counts = table(*chosen), set[bytes](), Counter[bytes]()
+    for block in blocks:
+        keys = count_fields(block, *chosen).keys
+        fresh = tested.scan(memoryview(block)).fresh
+        assert len(dict(fresh)) == len(fresh)
+        assert dict(fresh) == {key: count for key, count in keys.items() if key not in known}
+        known, counts = known | set(keys), counts + keys
+        forgotten = [key for key in sorted(known) if data.draw(st.booleans(), label="forget")]
+        tested.forget(forgotten)
+        known -= set(forgotten)
+        counts = Counter({key: count for key, count in counts.items() if key in known})
+        if data.draw(st.booleans(), label="drain"):
+            assert tested.drain() == counts
+            counts.clear()
+    assert tested.drain() == counts
+
+
+@every_kernel
+def test_a_drained_counter_holds_no_zeros_and_is_the_caller_s_own(table: Any) -> None:
+    tested = table(b" ", (1,), None)
+    tested.scan(memoryview(b"a\nb\n"))
+    first = tested.drain()
+    first[b"a"] = 99
+    tested.scan(memoryview(b"b\n"))
+    assert list(tested.drain().items()) == [(b"b", 1)]
+
+
+@every_kernel
+def test_a_kernel_keeps_no_hold_of_a_block(table: Any) -> None:
+    buffer = bytearray(b"left right\n")
+    tested = table(b" ", (1, 2), 2)
+    with memoryview(buffer) as block:
+        scan = tested.scan(block)
+    buffer[:] = b"other"  # a BufferError if something still looked at it
+    assert dict(scan.fresh) == tested.drain() == {b"left right": 1}
+
+
+@every_kernel
+def test_many_distinct_keys_are_all_counted(table: Any) -> None:
+    keys = {b"%d" % number: number % 3 + 1 for number in range(20_000)}
+    tested = table(b" ", (2,), 2)
+    for repeat in range(3):
+        lines = [b"x %b\n" % key for key, count in keys.items() if count > repeat]
+        tested.scan(memoryview(b"".join(lines)))
+    assert tested.drain() == keys
+
+
+@every_kernel
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (b"", (1,), None),
+        (b"ab", (1,), None),
+        (b"\n", (1,), None),
+        (b"\r", (1,), None),
+        (b" ", (), None),
+        (b" ", (0,), None),
+        (b" ", (2, -1), None),
+        (b" ", (1, 3), 2),
+        (b" ", (1,), 0),
+    ],
+)
+def test_columns_that_cannot_be_are_refused(table: Any, arguments: Columns) -> None:
+    with pytest.raises(ValueError, match=r"delimiter|fields"):
+        table(*arguments)
