@@ -73,9 +73,7 @@ def run(
     clock, tick = Clock(), progress or (lambda _size: None)
     _check_positive(workers=workers, split_size=split_size, block_size=block_size)
     if start_method not in START_METHODS:
-        raise UsageError(
-            f"start_method must be fork, forkserver or spawn, not {start_method!r}"
-        )
+        raise UsageError(f"start_method must be fork, forkserver or spawn, not {start_method!r}")
     sources = find_sources(inputs)
     processes = _processes(sources, usable_cpus() if workers is None else workers)
     directory = None if output is None else Path(output)

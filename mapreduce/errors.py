@@ -48,7 +48,8 @@ class TaskError(MapReduceError):
     @classmethod
     def of(cls, where: str, error: BaseException) -> TaskError:
         """Return what ``error``, raised by a job's code ``where`` it was, is reported as."""
-        summary = traceback.format_exception_only(error)[-1].strip()
+        lines = traceback.format_exception_only(error)
+        summary = next(line for line in lines if not line.startswith(" ")).strip()
         trace = "".join(traceback.format_exception(error)).rstrip()
         return cls(f"{where}: the job failed: {summary}\n{trace}")
 

@@ -81,6 +81,7 @@ class Pool:
         self._tick = tick
         self._workers: dict[Connection, _Worker] = {}
         self._waiting: deque[_Task] = deque()
+        self._call: object = None
 
     def __enter__(self) -> Pool:
         return self
@@ -98,31 +99,41 @@ class Pool:
 
         A task is taken from ``tasks`` only when a worker is free for it. Raises ``TaskError`` if
         the function raises (a ``MapReduceError`` as itself) and ``WorkerLostError`` if a task has
-        cost four workers. An error, or abandoning the iterator, ends the workers that are busy.
+        cost four workers. An error, abandoning the iterator, or the next call ends the workers
+        that are busy.
         """
+        self._abandon()
+        call = self._call = object()
         source = iter(tasks)
         exhausted = False
         try:
-            while True:
+            while not exhausted or self._waiting or self._busy():
                 while not exhausted and self._has_room():
                     try:
                         self._waiting.append(_Task(function, next(source)))
                     except StopIteration:
                         exhausted = True
                     self._dispatch()
-                if not self._waiting and not self._busy():
-                    return
-                yield from self._results()
+                self._dispatch()  # also what dead workers have left
+                for result in self._results():
+                    yield result
+                    if call is not self._call:
+                        raise RuntimeError("a later call of imap_unordered has taken the pool")
         finally:
-            self._waiting.clear()
-            for connection in self._busy():
-                self._dismiss(connection)
+            if call is self._call:
+                self._abandon()
 
     def terminate(self) -> None:
         """Kill all workers and wait until they are gone."""
         for worker in self._workers.values():
             worker.process.kill()
         for connection in list(self._workers):
+            self._dismiss(connection)
+
+    def _abandon(self) -> None:
+        """Forget the tasks of a call, and the workers that are at them."""
+        self._waiting.clear()
+        for connection in self._busy():
             self._dismiss(connection)
 
     def _busy(self) -> list[Connection]:
@@ -148,15 +159,12 @@ class Pool:
         self._tick()
         for connection in cast(list[Connection], wait(list(self._workers), timeout=0.1)):
             try:
-                error, value = ForkingPickler.loads(connection.recv_bytes())
+                message = connection.recv_bytes()
             except (EOFError, OSError):
                 self._bury(connection)
                 continue
-            if error is not None:
-                raise error
             self._workers[connection].task = None
-            self._dispatch()
-            yield value
+            yield _value(message)
 
     def _bury(self, connection: Connection) -> None:
         """Put a dead worker's task back to the front; give up on one that keeps killing."""
@@ -170,7 +178,6 @@ class Pool:
                 "look at these bytes, or for too little memory"
             )
         self._waiting.appendleft(task)
-        self._dispatch()
 
     def _dismiss(self, connection: Connection) -> _Task | None:
         worker = self._workers.pop(connection)
@@ -181,17 +188,34 @@ class Pool:
         return worker.task
 
     def _hire(self) -> Connection:
+        """Start a worker; raise ``WorkerLostError`` if four in a row die before they have begun."""
+        for _ in range(ATTEMPTS):
+            with suppress(BrokenPipeError, ConnectionError, EOFError):
+                return self._start()
+        raise WorkerLostError(f"{ATTEMPTS} workers died while they were started")
+
+    def _start(self) -> Connection:
         """Start a worker, with signals blocked so that it never runs the parent's handlers."""
         ours, theirs = self._context.Pipe()
         inherited = [*self._workers, ours] if self._context.get_start_method() == "fork" else []
         process = cast(Any, self._context).Process(
             target=_work, args=(theirs, inherited, *self._setup), daemon=True
         )
-        with _signals_blocked():
+        with _signals_blocked(), theirs:
             process.start()
             self._workers[ours] = _Worker(process)
-        theirs.close()
         return ours
+
+
+def _value(message: bytes) -> Any:
+    """Return the value in a worker's answer, or raise the error in it."""
+    try:
+        error, value = ForkingPickler.loads(message)
+    except BaseException as failure:
+        raise TaskError.of("in a result that cannot be unpickled", failure) from failure
+    if error is not None:
+        raise error
+    return value
 
 
 def _context(start_method: str | None) -> BaseContext:
@@ -222,32 +246,41 @@ def _work(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for other in inherited:
         other.close()  # so that an end of file means that the parent is gone
+    failure = _failure(lambda: initializer(*initargs)) if initializer else None
     try:
-        if initializer and (failure := _attempt(lambda: initializer(*initargs))[0]):
-            connection.send_bytes(ForkingPickler.dumps((failure, None)))
         while True:
             message = connection.recv_bytes()
-            connection.send_bytes(_answer(message))
+            connection.send_bytes(_answer(message) if failure is None else failure)
     except (EOFError, OSError):
         os._exit(0)
 
 
 def _answer(message: bytes) -> bytes:
     """Run the task in a message; return the pickled (error, value)."""
+    answer = b""
 
-    def run() -> bytes:
+    def run() -> None:
+        nonlocal answer
         function, argument = ForkingPickler.loads(message)
-        return bytes(ForkingPickler.dumps((None, function(argument))))
+        answer = bytes(ForkingPickler.dumps((None, function(argument))))
 
-    failure, answer = _attempt(run)
-    return answer if failure is None else bytes(ForkingPickler.dumps((failure, None)))
+    return _failure(run) or answer
 
 
-def _attempt(function: Callable[[], _R]) -> tuple[MapReduceError | None, Any]:
-    """Call a function of the job; whatever it raises, even SystemExit, becomes a value."""
+def _failure(function: Callable[[], object]) -> bytes | None:
+    """Call a function of the job; return whatever it raises, even SystemExit, as an answer."""
     try:
-        return None, function()
+        function()
     except MapReduceError as error:
-        return error, None
+        with suppress(Exception):  # it must travel and arrive; if not, it is told as any other
+            answer = bytes(ForkingPickler.dumps((error, None)))
+            ForkingPickler.loads(answer)
+            return answer
+        return _told(error)
     except BaseException as error:  # noqa: BLE001 - reported, not swallowed
-        return TaskError.of("in a worker", error), None
+        return _told(error)
+    return None
+
+
+def _told(error: BaseException) -> bytes:
+    return bytes(ForkingPickler.dumps((TaskError.of("in a worker", error), None)))

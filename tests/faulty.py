@@ -1,0 +1,318 @@
+"""Functions and jobs that misbehave on purpose, and the killer of the soak tests.
+
+They are importable by name, so that workers of every start method can run them. As a script this
+module is the killer: a process of its own, because a process that forks workers may have no thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from mapreduce.errors import InputError, MapReduceError
+
+KILLS_PER_RUN: Final = 3
+"""One less than a task may cost, so that no innocent task is ever given up."""
+
+_initial: object = None
+
+
+# Well-behaved ones, to compare with.
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def reverse(data: bytes) -> bytes:
+    return data[::-1]
+
+
+def expand(size: int) -> bytes:
+    return b"." * size
+
+
+def process_id(_task: object) -> int:
+    """Be slow enough that every worker of a small pool gets a task."""
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def set_initial(*values: object) -> None:
+    global _initial  # noqa: PLW0603 - what an initializer is for
+    _initial = values
+
+
+def get_initial(_task: object) -> object:
+    return _initial
+
+
+def blocked_signals(_task: object) -> set[int]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+# Those that raise.
+
+
+class UnpicklableError(Exception):
+    """Cannot be pickled."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.callback = lambda: None
+
+
+class UnloadableError(Exception):
+    """Can be pickled, but not unpickled: ``args`` has one item, the constructor wants two."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+class OwnUnpicklableError(UnpicklableError, MapReduceError):
+    """The same as an error of the package."""
+
+
+class OwnUnloadableError(UnloadableError, MapReduceError):
+    """The same as an error of the package."""
+
+
+def fail(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def fail_with_note(text: str) -> NoReturn:
+    error = ValueError(text)
+    error.add_note("a note that is not the message")
+    raise error
+
+
+def fail_as_input(text: str) -> NoReturn:
+    raise InputError(text)
+
+
+def fail_unpicklable(text: str) -> NoReturn:
+    raise UnpicklableError(text)
+
+
+def fail_unloadable(text: str) -> NoReturn:
+    raise UnloadableError(text, "and more")
+
+
+def fail_own_unpicklable(text: str) -> NoReturn:
+    raise OwnUnpicklableError(text)
+
+
+def fail_own_unloadable(text: str) -> NoReturn:
+    raise OwnUnloadableError(text, "and more")
+
+
+def leave(text: str) -> NoReturn:
+    sys.exit(text)
+
+
+def interrupt(text: str) -> NoReturn:
+    raise KeyboardInterrupt(text)
+
+
+def fail_at_length(size: int) -> NoReturn:
+    raise ValueError("!" * size)
+
+
+# Those whose task or result cannot travel.
+
+
+def _refuse(text: str) -> NoReturn:
+    raise TypeError(text)
+
+
+def _end_of_file(text: str) -> NoReturn:
+    raise EOFError(text)
+
+
+class Unpicklable:
+    """A task or result that cannot be pickled."""
+
+    def __reduce__(self) -> NoReturn:
+        _refuse("this cannot be pickled")
+
+
+@dataclass(frozen=True)
+class Unloadable:
+    """A task or result that can be pickled, but not unpickled."""
+
+    text: str
+    load: Callable[[str], NoReturn] = _refuse
+
+    def __reduce__(self) -> tuple[Callable[[str], NoReturn], tuple[str]]:
+        return self.load, (self.text,)
+
+
+def unpicklable_result(_text: str) -> Unpicklable:
+    return Unpicklable()
+
+
+def unloadable_result(text: str) -> Unloadable:
+    return Unloadable(text)
+
+
+def result_like_a_closed_pipe(text: str) -> Unloadable:
+    """Return what raises, when it is unpickled, the very error that a dead worker's pipe gives."""
+    return Unloadable(text, _end_of_file)
+
+
+# Those that end their process.
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A task that ends the process of its worker the first ``times`` times.
+
+    Each death leaves its process id as a line of the file ``log``.
+    """
+
+    log: Path
+    times: int
+    how: str = "SIGKILL"
+    value: int = 0
+
+    def __str__(self) -> str:
+        return f"the deadly task {self.value}"
+
+
+def survive(task: Deadly) -> int:
+    """Return twice the task's value, if it lets its worker live."""
+    task.log.touch()
+    if len(task.log.read_text().splitlines()) < task.times:
+        with task.log.open("a") as log:
+            log.write(f"{os.getpid()}\n")
+        if task.how == "os._exit":
+            os._exit(1)
+        os.kill(os.getpid(), signal.Signals[task.how])
+    return 2 * task.value
+
+
+# What the tests see of processes.
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process as ``/proc`` shows it; ``state`` is R (running), S (asleep), Z (a zombie), ..."""
+
+    pid: int
+    state: str
+    parent: int
+    session: int
+
+    @property
+    def command(self) -> str:
+        try:
+            return Path(f"/proc/{self.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            return ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether this is no zombie, nor a process without memory that is about to be one."""
+        return self.state not in "ZX" and self.command != ""
+
+    @property
+    def is_tracker(self) -> bool:
+        """Whether this is the resource tracker of multiprocessing."""
+        return "multiprocessing.resource_tracker" in self.command
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether this is no worker but works for multiprocessing."""
+        return self.is_tracker or "multiprocessing.forkserver" in self.command
+
+    def catches(self, signum: int) -> bool:
+        """Tell whether the process has a handler for a signal."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        mask = int(status.partition("SigCgt:")[2].split()[0], 16)
+        return bool(mask >> (signum - 1) & 1)
+
+
+def processes() -> list[Process]:
+    """Return all processes that there are."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        found.append(
+            Process(int(path.parent.name), fields[0].decode(), int(fields[1]), int(fields[3]))
+        )
+    return found
+
+
+def workers_of(parent: int, *, but: int = 0) -> list[Process]:
+    """Return the workers of a process's pools, however they were started."""
+    everybody = processes()
+    found = []
+    for child in everybody:
+        if child.parent != parent or child.pid == but or not child.alive:
+            continue
+        if not child.is_helper:
+            found.append(child)
+        elif not child.is_tracker:  # the forkserver: its children are the workers
+            found += [one for one in everybody if one.parent == child.pid and one.alive]
+    return found
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float = 10) -> bool:
+    """Wait until a condition holds; return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def _kill_workers(parent: int, kills: int, seed: int) -> None:
+    """Kill random workers of ``parent`` at random moments; print how many were busy and idle.
+
+    Each byte on standard input begins a run, in which at most ``KILLS_PER_RUN`` are killed.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    hits = {"busy": 0, "idle": 0}
+    budget = 0
+    while sum(hits.values()) < kills:
+        if budget == 0 or select.select([0], [], [], 0)[0]:
+            if not os.read(0, 4096):
+                break
+            budget = KILLS_PER_RUN
+        time.sleep(chance.expovariate(1 / 0.004))
+        victims = workers_of(parent, but=os.getpid())
+        if victims and select.select([0], [], [], 0)[0] == []:
+            victim = chance.choice(victims)
+            try:
+                os.kill(victim.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            budget -= 1
+            hits["idle" if victim.state == "S" else "busy"] += 1
+    print(json.dumps(hits))
+
+
+if __name__ == "__main__":
+    _kill_workers(*map(int, sys.argv[1:]))
