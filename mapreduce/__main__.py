@@ -17,7 +17,10 @@ def main(command: str | None = None) -> int:
     stop.take_over()
     from mapreduce.cli import execute  # noqa: PLC0415 - after the signals
 
-    return execute(sys.argv[1:], stop, command)
+    try:
+        return execute(sys.argv[1:], stop, command)
+    finally:
+        stop.let_go()
 
 
 def processflows() -> int:

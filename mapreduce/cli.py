@@ -219,7 +219,8 @@ def _run_job(
 ) -> None:
     paths = [str(path) for path in inputs]
     sources = find_sources(paths)
-    job = build()
+    with stop.raising():  # a lookup may be a pipe that nobody writes to
+        job = build()
     if options.stats not in (None, STDIN):
         check_targets([Path(options.stats)], [*paths, *job.side_inputs])
         tables = {os.path.realpath(options.output / table) for table in job.outputs}
@@ -247,7 +248,7 @@ def _run_job(
 @contextlib.contextmanager
 def _progress(stop: StopRequest, total: int | None, *, shown: bool) -> Iterator[Tick]:
     """Yield the run's progress callback: it looks for signals and moves a bar on stderr."""
-    stop.defer()
+    stop.check()
     if not shown:
         yield lambda _size: stop.check()
         return

@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -201,6 +202,8 @@ class Pool:
         process = cast(Any, self._context).Process(
             target=_work, args=(theirs, inherited, *self._setup), daemon=True
         )
+        if self._context.get_start_method() != "fork":
+            resource_tracker.ensure_running()  # else starting the worker does, and unblocks signals
         with _signals_blocked(), theirs:
             process.start()
             self._workers[ours] = _Worker(process)

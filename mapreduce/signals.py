@@ -1,13 +1,15 @@
 """SIGINT and SIGTERM end a run at the next moment at which ending is clean.
 
-While a run is going, the handlers only take a note; the run looks at it at least ten times a
-second. An exception raised from a handler could strike between any two instructions, and leak
-whatever had just been opened.
+The handlers only take a note; the run looks at it at least ten times a second. An exception raised
+from a handler could strike between any two instructions, and leak whatever had just been opened. It
+is raised only where there is nothing to leak and something to wait for.
 """
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
@@ -21,17 +23,27 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
-        self._at_once = True
+        self._raises = False
 
     def take_over(self) -> None:
-        """Install the handlers; until ``defer`` is called they raise ``Stopped`` at once."""
+        """Install the handlers."""
         for signum in SIGNALS:
             signal.signal(signum, self._receive)
 
-    def defer(self) -> None:
-        """From now on only take a note: there are things that must be cleaned up."""
-        self._at_once = False
+    def let_go(self) -> None:
+        """Ignore signals: all is done, and the interpreter's own end is not to be disturbed."""
+        for signum in SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise ``Stopped`` as soon as a signal comes, even out of a read that blocks."""
+        self._raises = True
         self.check()
+        try:
+            yield
+        finally:
+            self._raises = False
 
     def check(self) -> None:
         """Raise ``Stopped`` if a signal has come."""
@@ -39,6 +51,7 @@ class StopRequest:
             raise Stopped(self._received, self._received.name)
 
     def _receive(self, signum: int, _frame: FrameType | None) -> None:
-        self._received = signal.Signals(signum)
-        if self._at_once:
-            self.check()
+        if self._received is None:
+            self._received = signal.Signals(signum)
+            if self._raises:
+                self.check()

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 LOOKUP: Final = {(443, 6): "web", (80, 6): "web", (53, 17): "names", (0, 1): "ping, zero"}
 

@@ -109,7 +109,7 @@ def test_any_bytes_in_any_splits_and_blocks_give_the_oracle_s_answer(
     check(run(FLOWS, paths, workers=1, split_size=size, block_size=block_size), contents)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(flow_logs, min_size=1, max_size=3), st.integers(20, 2000), st.integers(1, 4))
 def test_any_number_of_workers_gives_the_oracle_s_answer(
     write_logs: WriteLogs, contents: list[bytes], size: int, workers: int
@@ -118,7 +118,7 @@ def test_any_number_of_workers_gives_the_oracle_s_answer(
     check(run_split(paths, workers=workers, split_size=size), contents)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(flow_logs, min_size=1, max_size=3), st.integers(20, 2000))
 def test_a_pool_of_the_standard_library_gives_the_oracle_s_answer(
     write_logs: WriteLogs, contents: list[bytes], size: int
