@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import inspect
-import json
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -136,7 +134,7 @@ def _root(
 
 
 def _print_version() -> None:
-    python = platform.python_version()
+    python = sys.version.split()[0]
     print(f"mapreduce {mapreduce.__version__}, Python {python}, {kernel.NAME} kernel")
     raise typer.Exit
 
@@ -281,6 +279,8 @@ def _report(result: Result) -> Iterator[str]:
 
 
 def _write_stats(result: Result, target: str) -> None:
+    import json  # noqa: PLC0415 - only needed here, and start-up counts
+
     def write(file: TextIO) -> None:
         file.write(json.dumps(result.stats.as_dict(), indent=2) + "\n")
 

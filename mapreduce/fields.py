@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mapreduce.job import SKIPPED, Judgement, Tally
@@ -56,20 +56,21 @@ class FieldCombiner:
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block)
-        skipped, malformed, refused = scan.empty, scan.misshapen, []
-        plain = self._mapper.accepted.fullmatch
-        for key, count in [item for item in scan.fresh if not plain(item[0])]:
-            judgement = self._mapper.judge(key)
-            if judgement is None:
-                continue
-            refused.append(key)
+        refused = self._refused(scan.fresh)
+        skipped, malformed = scan.empty, scan.misshapen
+        counts = self._table.forget(list(refused))
+        for judgement, count in zip(refused.values(), counts, strict=True):
             if judgement is SKIPPED:
                 skipped += count
             else:
                 malformed += count
-        self._table.forget(refused)
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
         return Tally(scan.lines, skipped, malformed, where)
+
+    def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
+        accepted, judge = self._mapper.accepted.fullmatch, self._mapper.judge
+        judged = {key: judge(key) for key in keys if not accepted(key)}
+        return {key: judgement for key, judgement in judged.items() if judgement is not None}
 
     def drain(self) -> tuple[Counter[bytes], int]:
         counts = self._table.drain()

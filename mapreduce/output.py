@@ -11,7 +11,6 @@ import errno
 import io
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -117,8 +116,9 @@ def _write_beside(target: Path, write: Callable[[TextIO], object], temporaries: 
     with _blamed_on(target):
         if real.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
-        temporary = Path(name)
+        temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)  # of a killed process that had our number
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         temporaries.callback(temporary.unlink, missing_ok=True)
         with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:  # noqa: PTH123
             write(file)

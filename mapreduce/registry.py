@@ -8,7 +8,6 @@ them all; a plug-in that fails to load breaks no other.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
@@ -59,9 +58,13 @@ def list_jobs() -> Iterator[tuple[str, Factory | UsageError]]:
 def _built_in(name: str) -> Factory | None:
     """Return the function NAME of the module ``jobs.NAME``, found without a search of metadata."""
     module_name = name.replace("-", "_")
-    if importlib.util.find_spec(f"jobs.{module_name}") is None:
+    try:
+        module = importlib.import_module(f"jobs.{module_name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"jobs.{module_name}":
+            raise
         return None
-    factory: Any = getattr(importlib.import_module(f"jobs.{module_name}"), module_name, None)
+    factory: Any = getattr(module, module_name, None)
     return factory if callable(factory) else None
 
 

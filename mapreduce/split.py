@@ -70,7 +70,7 @@ def _guided(size: int, workers: int) -> Callable[[int], int]:
     if workers == 1:
         return lambda _start: LARGEST
     least = max(SMALLEST, size // (16 * workers))
-    return lambda start: min(LARGEST, max(least, (size - start) // (2 * workers)))
+    return lambda start: min(LARGEST, max(least, 2 * (size - start) // (3 * workers)))
 
 
 def _even(split_size: int) -> Callable[[int], int]:

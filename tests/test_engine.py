@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.pool import Pool as StockPool
@@ -51,9 +51,20 @@ def run_split(inputs: Iterable[Path | str], job: Any = FLOWS, **options: Any) ->
         return run(job, inputs, **options)
 
 
-def open_stock_pool() -> StockPool:
-    """Return a pool whose threads no other test sees: forking beside them would not be safe."""
-    return multiprocessing.get_context("fork" if sys.platform == "linux" else None).Pool(2)
+@contextmanager
+def open_stock_pool() -> Iterator[StockPool]:
+    """Yield a pool whose threads no other test sees: forking beside them would not be safe.
+
+    It ends by itself before ``terminate``, which hangs when it kills a worker that still holds the
+    lock of the results (once in some 400 pools).
+    """
+    method = "fork" if sys.platform == "linux" else None
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        try:
+            yield pool
+        finally:
+            pool.close()
+            pool.join()
 
 
 @pytest.fixture(params=["parent", "own pool", "stock pool"])

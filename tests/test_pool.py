@@ -51,9 +51,13 @@ def _no_child_is_left() -> Iterator[None]:
     before = set(processes())
     yield
     zombies = [p for p in processes() if p.parent == os.getpid() and p.state == "Z"]
+    workers, children = workers_of(os.getpid()), multiprocessing.active_children()
+    for child in children:  # so that the next test does not fail as well
+        child.kill()
+        child.join()
     assert set(zombies) <= before
-    assert workers_of(os.getpid()) == []
-    assert multiprocessing.active_children() == []
+    assert workers == []
+    assert children == []
 
 
 # The interface
@@ -76,6 +80,18 @@ def test_no_tasks_start_no_process() -> None:
     with Pool(2) as pool:
         assert list(pool.imap_unordered(faulty.double, [])) == []
         assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_a_call_ends_with_its_last_result(number: int) -> None:
+    """Nothing is awaited when nothing can come any more, not even for one tick."""
+    seconds = []
+    with Pool(1) as pool:
+        for _ in range(5):
+            started = time.monotonic()
+            assert len(list(pool.imap_unordered(faulty.double, range(number)))) == number
+            seconds.append(time.monotonic() - started)
+    assert min(seconds) < 0.05
 
 
 def test_workers_are_started_only_as_tasks_come(start_method: str) -> None:
@@ -458,6 +474,14 @@ def test_a_call_that_is_still_held_gives_nothing_to_the_next() -> None:
         held = pool.imap_unordered(faulty.double, range(10))
         assert next(held) in (0, 2)
         assert sorted(pool.imap_unordered(faulty.double, [100, 101])) == [200, 202]
+
+
+def test_a_call_that_outlives_its_pool_says_so_and_starts_no_process() -> None:
+    with Pool(2) as pool:
+        held = pool.imap_unordered(faulty.double, range(10))
+        assert next(held) in (0, 2)
+    with pytest.raises(RuntimeError):
+        list(held)
 
 
 # Soak

@@ -21,12 +21,12 @@ PAYS_FROM: Final = 32 << 20
 
 
 class Scan(NamedTuple):
-    """What one block held, and (key, count) for every key that the table had not known."""
+    """What one block held, and every key that the table had not known."""
 
     lines: int
     empty: int
     misshapen: int
-    fresh: Sequence[tuple[bytes, int]]
+    fresh: Sequence[bytes]
 
 
 class FieldTable:
@@ -57,17 +57,18 @@ class FieldTable:
             keys, empty, misshapen = self._keys_by_line(text)
         self._counts.update(keys)
         newest = islice(reversed(self._counts), len(self._counts) - known)
-        return Scan(lines, empty, misshapen, [(key, self._counts[key]) for key in newest])
+        return Scan(lines, empty, misshapen, list(newest))
 
-    def forget(self, keys: Iterable[bytes]) -> None:
-        """Drop keys with their counts, as if they had never been seen."""
-        for key in keys:
-            del self._counts[key]
+    def forget(self, keys: Sequence[bytes]) -> list[int]:
+        """Drop keys as if they had never been seen; return the counts that they had."""
+        return [self._counts.pop(key) for key in keys]
 
     def drain(self) -> Counter[bytes]:
         """Return the counts since the last drain and start again from zero, keys still known."""
-        drained = Counter({key: count for key, count in self._counts.items() if count})
-        self._counts = Counter(dict.fromkeys(self._counts, 0))
+        drained = self._counts
+        self._counts = Counter(dict.fromkeys(drained, 0))
+        if 0 in drained.values():
+            drained = Counter({key: count for key, count in drained.items() if count})
         return drained
 
     def _keys_at_once(self, text: bytes, lines: int) -> Iterable[bytes] | None:
