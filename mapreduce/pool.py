@@ -83,6 +83,7 @@ class Pool:
         self._workers: dict[Connection, _Worker] = {}
         self._waiting: deque[_Task] = deque()
         self._call: object = None
+        self._closed = False
 
     def __enter__(self) -> Pool:
         return self
@@ -103,12 +104,14 @@ class Pool:
         cost four workers. An error, abandoning the iterator, or the next call ends the workers
         that are busy.
         """
+        if self._closed:
+            raise ValueError("the pool is closed")
         self._abandon()
         call = self._call = object()
         source = iter(tasks)
         exhausted = False
         try:
-            while not exhausted or self._waiting or self._busy():
+            while True:
                 while not exhausted and self._has_room():
                     try:
                         self._waiting.append(_Task(function, next(source)))
@@ -116,16 +119,19 @@ class Pool:
                         exhausted = True
                     self._dispatch()
                 self._dispatch()  # also what dead workers have left
+                if not self._busy():
+                    return
                 for result in self._results():
                     yield result
                     if call is not self._call:
-                        raise RuntimeError("a later call of imap_unordered has taken the pool")
+                        raise RuntimeError("the pool is closed, or a later call has taken it")
         finally:
             if call is self._call:
                 self._abandon()
 
     def terminate(self) -> None:
-        """Kill all workers and wait until they are gone."""
+        """Kill all workers and wait until they are gone; the pool is closed."""
+        self._closed, self._call = True, None
         for worker in self._workers.values():
             worker.process.kill()
         for connection in list(self._workers):
