@@ -1,5 +1,19 @@
-"""Everything about the package stands in pyproject.toml; here comes only what TOML cannot say."""
+"""Only the optional C extension; everything else about the package stands in pyproject.toml.
 
-from setuptools import setup
+Without a compiler the package installs all the same and counts with the pure kernel.
+``MAPREDUCE_REQUIRE_NATIVE=1`` makes a failed build an error, as CI wants it.
+"""
 
-setup()
+import os
+
+from setuptools import Extension, setup
+
+native = Extension(
+    "mapreduce.kernel._native",
+    sources=["mapreduce/kernel/_native.c"],
+    depends=["mapreduce/kernel/_scan.h"],
+    extra_compile_args=["-O2", "-std=c11"],
+    py_limited_api=True,
+    optional=os.environ.get("MAPREDUCE_REQUIRE_NATIVE") != "1",
+)
+setup(ext_modules=[native], options={"bdist_wheel": {"py_limited_api": "cp311"}})

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mapreduce import kernel
+from mapreduce.counts import unpack
 from mapreduce.errors import ConservationError, MalformedError, UsageError
 from mapreduce.inputs import Source, find_sources
 from mapreduce.job import Job, Table
@@ -91,7 +92,7 @@ def run(
         arrived = partial(_arrived, clock, per_split)
         pack = not crew.in_parent
         merged = map_reduce(crew.pool, count, crew.splits, wanted=SHOWN, pack=pack, mapped=arrived)
-    counts = merged.counter()
+    counts = unpack(merged.counts)
     clock.lap("reduce")
     ledger.check(merged, sources)
     if strict and merged.malformed:

@@ -8,12 +8,12 @@ piles up in the table and a block in which it comes again is noticed again.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mapreduce import kernel
+from mapreduce.counts import Counts
 from mapreduce.job import SKIPPED, Judgement, Tally
-from mapreduce.kernel import FieldTable
 
 
 def accept(_key: bytes, /) -> Judgement:
@@ -39,9 +39,9 @@ class FieldMapper:
     def __post_init__(self) -> None:
         self.table()  # refuses what cannot be
 
-    def table(self) -> FieldTable:
+    def table(self) -> kernel.Table:
         """Return an empty table; raise ``ValueError`` if there can be none."""
-        return FieldTable(self.delimiter, self.fields, self.width)
+        return kernel.FieldTable(self.delimiter, self.fields, self.width)
 
     def start(self) -> FieldCombiner:
         return FieldCombiner(self)
@@ -72,7 +72,7 @@ class FieldCombiner:
         judged = {key: judge(key) for key in keys if not accepted(key)}
         return {key: judgement for key, judgement in judged.items() if judgement is not None}
 
-    def drain(self) -> tuple[Counter[bytes], int]:
+    def drain(self) -> tuple[Counts, int]:
         counts = self._table.drain()
         return counts, counts.total()
 

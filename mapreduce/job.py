@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from mapreduce.counts import Counts
+
 Row: TypeAlias = tuple[str | int, ...]
 
 
@@ -62,7 +64,7 @@ class Combiner(Protocol):
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         r"""Count one block of whole lines, each ended by ``\n``; locate ``wanted`` malformed."""
 
-    def drain(self) -> tuple[Counter[bytes], int]:
+    def drain(self) -> tuple[Counts, int]:
         """Return the counts of all blocks since the last drain and how many lines they count."""
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+from mapreduce import counts
 from mapreduce.partial import Partial, Reject
 from mapreduce.split import Split
 
@@ -65,10 +66,8 @@ def map_reduce(
 
 def merge(left: Partial, right: Partial, wanted: int) -> Partial:
     """Return the sum of two partials with the first ``wanted`` rejects; uses up both."""
-    large, small = sorted((left.counter(), right.counter()), key=len, reverse=True)
-    large.update(small)
     return Partial(
-        large,
+        counts.merge(left.counts, right.counts),
         splits=left.splits + right.splits,
         size=left.size + right.size,
         lines=left.lines + right.lines,
@@ -101,4 +100,4 @@ def _step(
         result = map_split(task)
     else:
         result = merge(task.left, task.right, wanted)
-    return result.packed() if pack else result
+    return replace(result, counts=counts.pack(result.counts)) if pack else result

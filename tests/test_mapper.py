@@ -16,6 +16,7 @@ from naive import count_flow_logs, lines_of
 
 from jobs.flowlogs import FlowLogs
 from mapreduce import FieldMapper, LineMapper, Malformed
+from mapreduce.counts import unpack
 from mapreduce.errors import InputError, TaskError
 from mapreduce.inputs import Source, find_sources
 from mapreduce.job import Judgement
@@ -55,7 +56,7 @@ def test_any_cuts_and_any_blocks_give_the_oracle_s_answer(
     (path,) = write_logs(data)
     parts = [map_split(split, FLOWS, block_size=block_size) for split in splits_of(path, size)]
     expected = count_flow_logs([data], LOOKUP)
-    assert sum((pairs_of(part.counter()) for part in parts), Counter()) == expected.pairs
+    assert sum((pairs_of(unpack(part.counts)) for part in parts), Counter()) == expected.pairs
     assert [
         sum(part.lines for part in parts),
         sum(part.counted for part in parts),
@@ -141,7 +142,7 @@ def test_a_worker_judges_a_key_once_for_all_its_splits(write_logs: WriteLogs) ->
     (path,) = write_logs(b"a\nb\na\n")
     mapper = FieldMapper(b",", (1,), None, note)
     parts = [map_split(split, mapper) for split in splits_of(path, 1)]
-    assert [part.counter() for part in parts] == [{b"a": 1}, {b"b": 1}, {b"a": 1}]
+    assert [unpack(part.counts) for part in parts] == [{b"a": 1}, {b"b": 1}, {b"a": 1}]
     assert seen == {b"a": 1, b"b": 1}
     cool()
     map_split(whole(path), mapper)
@@ -162,7 +163,7 @@ def test_nothing_of_a_split_that_failed_reaches_the_next(write_logs: WriteLogs) 
     split = whole(path)
     before, poison, after = (replace(split, start=a, end=b) for a, b in [(0, 4), (0, 15), (15, 17)])
     mapper = LineMapper(words_unless_poison)
-    assert map_split(before, mapper, block_size=2).counter() == {b"a": 2}
+    assert unpack(map_split(before, mapper, block_size=2).counts) == {b"a": 2}
     with pytest.raises(TaskError, match=r"bytes 0 to 15: .*ZeroDivisionError: no such luck"):
         map_split(poison, mapper, block_size=2)
     assert map_split(after, mapper) == Partial(Counter({b"a": 1}), 1, size=2, lines=1, counted=1)

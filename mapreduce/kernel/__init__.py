@@ -1,8 +1,69 @@
 """The kernel counts fields of lines; this module chooses which implementation does it.
 
-The pure one is the reference. ``NAME`` says which one is in use.
+The pure one is the reference. The native one is optional and has a variant for each set of
+instructions; the best that this processor has is taken. ``MAPREDUCE_KERNEL`` (``pure``,
+``portable``, ``avx2``, ``avx512``, ``neon``) forces one, here and in all workers. ``NAME`` says
+which one is in use, ``BUILT`` whether there is a native one.
 """
 
-from mapreduce.kernel._pure import NAME, PAYS_FROM, FieldTable, Scan
+from __future__ import annotations
 
-__all__ = ["NAME", "PAYS_FROM", "FieldTable", "Scan"]
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Protocol
+
+from mapreduce.errors import UsageError
+from mapreduce.kernel import _pure
+from mapreduce.kernel._pure import Scan
+
+try:
+    from mapreduce.kernel import native
+except ImportError:
+    VARIANTS: list[str] = []
+else:
+    VARIANTS = native.variants()
+
+__all__ = ["BUILT", "NAME", "PAYS_FROM", "VARIANTS", "FieldTable", "Scan", "Table"]
+
+BUILT: Final = bool(VARIANTS)
+
+
+class Table(Protocol):
+    """Counts of the raw bytes of chosen fields, kept across blocks; see ``_pure.FieldTable``."""
+
+    def scan(self, block: memoryview) -> Scan:
+        """Count a block of whole lines."""
+
+    def forget(self, keys: list[bytes], /) -> list[int]:
+        """Drop keys as if they had never been seen; return the counts that they had."""
+
+    def drain(self) -> Any:
+        """Return the counts, a Counter or packed, and start again from zero, keys still known."""
+
+
+def choose(wanted: str | None) -> tuple[str, Callable[..., Table]]:
+    """Return the name of a kernel and its FieldTable: the one wanted, else the best.
+
+    Raises ``UsageError`` if the one wanted is not here.
+    """
+    here = [*VARIANTS, "pure"]
+    name = wanted or here[0]
+    if name not in here:
+        raise UsageError(f"MAPREDUCE_KERNEL={name}: not here; there are {', '.join(here)}")
+    if name == "pure":
+        return name, _pure.FieldTable
+    return name, partial(native.FieldTable, variant=name)
+
+
+def _refuse(error: UsageError, *_columns: object) -> Table:
+    raise error
+
+
+try:
+    NAME, FieldTable = choose(os.environ.get("MAPREDUCE_KERNEL"))
+except UsageError as error:  # told when a table is wanted: while a job is built
+    NAME, FieldTable = "none", partial(_refuse, error)
+
+PAYS_FROM: Final = native.PAYS_FROM if NAME in VARIANTS else _pure.PAYS_FROM
+"""Bytes of input from which a second process saves more than it costs."""

@@ -16,6 +16,9 @@ from typing import Final, NamedTuple
 
 NAME: Final = "pure"
 
+MAX_FIELDS: Final = 64
+MAX_FIELD: Final = 1_000_000
+
 PAYS_FROM: Final = 32 << 20
 """Bytes of input from which a second process saves more than it costs (benchmarks/NOTES.md)."""
 
@@ -29,6 +32,16 @@ class Scan(NamedTuple):
     fresh: Sequence[bytes]
 
 
+def check_columns(delimiter: bytes, fields: Sequence[int], width: int | None) -> None:
+    """Raise ``ValueError`` for columns that cannot be."""
+    if len(delimiter) != 1 or delimiter in b"\r\n":
+        raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
+    if not fields or len(fields) > MAX_FIELDS:
+        raise ValueError(f"between 1 and {MAX_FIELDS} fields can be chosen, not {len(fields)}")
+    if min(fields) < 1 or max(fields) > (MAX_FIELD if width is None else min(width, MAX_FIELD)):
+        raise ValueError(f"fields {tuple(fields)} are not within 1 to {width or MAX_FIELD}")
+
+
 class FieldTable:
     r"""Counts of the raw bytes of chosen fields, kept across blocks.
 
@@ -38,10 +51,7 @@ class FieldTable:
     """
 
     def __init__(self, delimiter: bytes, fields: Sequence[int], width: int | None = None) -> None:
-        if len(delimiter) != 1 or delimiter in b"\r\n":
-            raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
-        if not fields or min(fields) < 1 or (width is not None and max(fields) > width):
-            raise ValueError(f"fields {tuple(fields)} are not within 1 to {width or 'any'}")
+        check_columns(delimiter, fields, width)
         self._delimiter = delimiter
         self._columns = tuple(number - 1 for number in fields)
         self._width = width
@@ -59,7 +69,7 @@ class FieldTable:
         newest = islice(reversed(self._counts), len(self._counts) - known)
         return Scan(lines, empty, misshapen, list(newest))
 
-    def forget(self, keys: Sequence[bytes]) -> list[int]:
+    def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""
         return [self._counts.pop(key) for key in keys]
 
