@@ -26,9 +26,10 @@ import mapreduce
 from mapreduce import kernel
 from mapreduce.engine import Result, run
 from mapreduce.errors import MalformedError, MapReduceError, Stopped, UsageError
-from mapreduce.inputs import STDIN, find_sources, printable
-from mapreduce.job import Job
-from mapreduce.output import check_targets, write_files
+from mapreduce.inputs import STDIN as STDOUT
+from mapreduce.inputs import find_sources, printable
+from mapreduce.job import Job, Table
+from mapreduce.output import check_targets, write_csv, write_files
 from mapreduce.registry import Factory, find_job, list_jobs
 from mapreduce.signals import StopRequest
 from mapreduce.split import Tick
@@ -45,9 +46,9 @@ _FILES = Annotated[
 class RunOptions:
     """What every job's command has besides its own options."""
 
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the tables.")] = Path(
-        "outputs"
-    )
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Directory of the tables, or - for stdout.")
+    ] = Path("outputs")
     workers: Annotated[
         int | None,
         typer.Option("--workers", "-j", min=1, help="Processes [default: the usable CPUs]."),
@@ -219,11 +220,7 @@ def _run_job(
     sources = find_sources(paths)
     with stop.raising():  # a lookup may be a pipe that nobody writes to
         job = build()
-    if options.stats not in (None, STDIN):
-        check_targets([Path(options.stats)], [*paths, *job.side_inputs])
-        tables = {os.path.realpath(options.output / table) for table in job.outputs}
-        if os.path.realpath(options.stats) in tables:
-            raise UsageError(f"{printable(options.stats)}: is one of the tables")
+    _check_outputs(job, paths, options)
     total = sum(source.size or 0 for source in sources) or None
     terminal = sys.stderr is not None and sys.stderr.isatty()
     shown = terminal if options.progress is None else options.progress
@@ -231,16 +228,46 @@ def _run_job(
         result = run(
             job,
             paths,
-            output=options.output,
+            output=None if str(options.output) == STDOUT else options.output,
             workers=options.workers,
             strict=options.strict,
             progress=progress,
             start_method=options.start_method,
         )
+    if str(options.output) == STDOUT:
+        _print_table(result.tables[0])
     if not options.quiet:
         _say(*_report(result))
     if options.stats is not None:
         _write_stats(result, options.stats)
+
+
+def _check_outputs(job: Job, paths: Sequence[str], options: RunOptions) -> None:
+    """Raise ``UsageError`` if two outputs are one, or one is an input; ``run`` checks the rest."""
+    if str(options.output) == STDOUT:
+        if len(job.outputs) > 1:
+            raise UsageError(f"this job writes {len(job.outputs)} tables; name a directory with -o")
+        if options.stats == STDOUT:
+            raise UsageError("the table and the figures cannot both go to standard output")
+    if options.stats in (None, STDOUT):
+        return
+    check_targets([Path(options.stats)], [*paths, *job.side_inputs])
+    tables = {os.path.realpath(options.output / table) for table in job.outputs}
+    if os.path.realpath(options.stats) in tables:
+        raise UsageError(f"{printable(options.stats)}: is one of the tables")
+
+
+def _print_table(table: Table) -> None:
+    """Write a table to standard output, bytes that are not UTF-8 as they came."""
+    with open(
+        sys.stdout.fileno(),
+        "w",
+        encoding="utf-8",
+        errors="surrogateescape",
+        newline="",
+        closefd=False,
+    ) as file:
+        write_csv(table, file)
 
 
 @contextlib.contextmanager
@@ -268,14 +295,16 @@ def _report(result: Result) -> Iterator[str]:
         yield f"malformed: {reject}"
     if stats.malformed > len(result.rejects):
         yield f"malformed: ... and {stats.malformed - len(result.rejects):,} more lines"
+    missing = "" if kernel.BUILT else ", the native one is not built"
     workers = "1 process" if stats.workers == 1 else f"{stats.workers} processes"
     yield (
         f"{stats.lines:,} lines in {stats.seconds['total']:.2f} s "
-        f"({stats.mb_per_s:,.0f} MB/s, {workers}, {stats.kernel} kernel): "
+        f"({stats.mb_per_s:,.0f} MB/s, {workers}, {stats.kernel} kernel{missing}): "
         f"{stats.counted:,} counted, {stats.skipped:,} skipped, {stats.malformed:,} malformed"
     )
-    for path, table in zip(result.written, result.tables, strict=True):
-        yield f"{printable(str(path))}: {table.note}"
+    paths = [printable(str(path)) for path in result.written] or ["standard output"]
+    for path, table in zip(paths, result.tables, strict=True):
+        yield f"{path}: {table.note}"
 
 
 def _write_stats(result: Result, target: str) -> None:
@@ -284,7 +313,7 @@ def _write_stats(result: Result, target: str) -> None:
     def write(file: TextIO) -> None:
         file.write(json.dumps(result.stats.as_dict(), indent=2) + "\n")
 
-    if target == STDIN:
+    if target == STDOUT:
         write(sys.stdout)
     else:
         Path(target).parent.mkdir(parents=True, exist_ok=True)

@@ -53,9 +53,10 @@ class FieldCombiner:
     def __init__(self, mapper: FieldMapper) -> None:
         self._mapper = mapper
         self._table = mapper.table()
+        self._judges = mapper.judge is not accept
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        scan = self._table.scan(block)
+        scan = self._table.scan(block, self._judges)
         refused = self._refused(scan.fresh)
         skipped, malformed = scan.empty, scan.misshapen
         counts = self._table.forget(list(refused))

@@ -20,8 +20,9 @@ from typing import Any, Final, NoReturn
 
 from mapreduce.errors import InputError, MapReduceError
 
-KILLS_PER_RUN: Final = 3
-"""One less than a task may cost, so that no innocent task is ever given up."""
+KILLS_PER_RUN: Final = 2
+"""So few that no innocent task is ever given up, even if a kill meant for the last run comes late
+and another strikes an idle worker that is just being given the task."""
 
 _initial: object = None
 

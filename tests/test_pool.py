@@ -382,6 +382,13 @@ def test_many_idle_workers_that_are_killed_do_not_count_against_a_task(tmp_path:
         assert list(pool.imap_unordered(faulty.double, [21])) == [42]
 
 
+def test_a_worker_that_died_idle_is_not_one_that_the_next_task_has_killed(tmp_path: Path) -> None:
+    with Pool(1) as pool:
+        kill_idle(pool, 1, tmp_path / "place")
+        task = Deadly(tmp_path / "log", ATTEMPTS - 1, value=21)
+        assert list(pool.imap_unordered(faulty.survive, [task])) == [42]
+
+
 def test_the_end_of_a_pool_does_not_wait_for_killed_idle_workers(
     start_method: str, tmp_path: Path
 ) -> None:

@@ -32,8 +32,8 @@ BUILT: Final = bool(VARIANTS)
 class Table(Protocol):
     """Counts of the raw bytes of chosen fields, kept across blocks; see ``_pure.FieldTable``."""
 
-    def scan(self, block: memoryview) -> Scan:
-        """Count a block of whole lines."""
+    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+        """Count a block of whole lines; tell which keys are new if ``fresh``."""
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""

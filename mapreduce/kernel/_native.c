@@ -735,11 +735,12 @@ scan_block(Scan *scan, ScanFunction fast, const uint8_t *p, const uint8_t *end)
 }
 
 static PyObject *
-FieldTable_scan(PyObject *object, PyObject *block)
+FieldTable_scan(PyObject *object, PyObject *args)
 {
     FieldTable *self = idle_table(object);
     Py_buffer view;
-    if (self == NULL || PyObject_GetBuffer(block, &view, PyBUF_SIMPLE) < 0)
+    int tell_fresh;
+    if (self == NULL || !PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))
         return NULL;
     Scan scan = {.spec = &self->spec, .table = &self->table};
     size_t known = self->table.used;
@@ -752,7 +753,7 @@ FieldTable_scan(PyObject *object, PyObject *block)
     PyBuffer_Release(&view);
     if (result < 0)
         return PyErr_NoMemory();
-    PyObject *fresh = fresh_keys(&self->table, known);
+    PyObject *fresh = fresh_keys(&self->table, tell_fresh ? known : self->table.used);
     if (fresh == NULL)
         return NULL;
     return Py_BuildValue("KKKN", (unsigned long long)scan.lines, (unsigned long long)scan.empty,
@@ -858,7 +859,7 @@ unpack(PyObject *Py_UNUSED(module), PyObject *data)
 }
 
 static PyMethodDef FieldTable_methods[] = {
-    {"scan", FieldTable_scan, METH_O, NULL},
+    {"scan", FieldTable_scan, METH_VARARGS, NULL},
     {"forget", FieldTable_forget, METH_O, NULL},
     {"drain", FieldTable_drain, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

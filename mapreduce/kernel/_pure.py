@@ -57,8 +57,11 @@ class FieldTable:
         self._width = width
         self._counts: Counter[bytes] = Counter()
 
-    def scan(self, block: memoryview) -> Scan:
-        r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped."""
+    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+        r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped.
+
+        Without ``fresh`` the keys that are new are not told.
+        """
         text = bytes(block)
         lines, known = text.count(b"\n"), len(self._counts)
         keys = self._keys_at_once(text, lines)
@@ -66,8 +69,8 @@ class FieldTable:
         if keys is None:
             keys, empty, misshapen = self._keys_by_line(text)
         self._counts.update(keys)
-        newest = islice(reversed(self._counts), len(self._counts) - known)
-        return Scan(lines, empty, misshapen, list(newest))
+        newest = len(self._counts) - known if fresh else 0
+        return Scan(lines, empty, misshapen, list(islice(reversed(self._counts), newest)))
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""

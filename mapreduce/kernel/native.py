@@ -64,8 +64,8 @@ class FieldTable:
         seed = os.urandom(SEED_SIZE)
         self._table = _native.FieldTable(delimiter, tuple(fields), width or 0, variant, seed)
 
-    def scan(self, block: memoryview) -> Scan:
-        return Scan(*self._table.scan(block))
+    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+        return Scan(*self._table.scan(block, fresh))
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         return self._table.forget(keys)

@@ -1,0 +1,74 @@
+"""Count the distinct values of chosen fields: ``cut | sort | uniq -c | sort -rn`` in one pass."""
+
+from __future__ import annotations
+
+import codecs
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from mapreduce import FieldMapper, Table, UsageError
+from mapreduce.job import Row
+
+
+@dataclass(frozen=True)
+class FieldCount:
+    """The job; ``top`` keeps only the most frequent."""
+
+    mapper: FieldMapper
+    top: int | None = None
+    outputs: ClassVar[Sequence[str]] = ("counts.csv",)
+    side_inputs: ClassVar[Sequence[Path]] = ()
+
+    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
+        """Return one row for each combination of values, the most frequent first, then by bytes."""
+        ordered = sorted(sorted(counts), key=counts.__getitem__, reverse=True)  # stable
+        kept = ordered[: self.top]
+        note = f"{len(kept):,} of {len(counts):,} distinct values"
+        header = (*(f"Field{number}" for number in self.mapper.fields), "Count")
+        return [Table(self.outputs[0], header, self._rows(kept, counts), note)]
+
+    def _rows(self, keys: Sequence[bytes], counts: Counter[bytes]) -> Sequence[Row]:
+        delimiter = self.mapper.delimiter.decode(errors="surrogateescape")
+        texts = [key.decode(errors="surrogateescape") for key in keys]
+        if len(self.mapper.fields) == 1:
+            return list(zip(texts, map(counts.__getitem__, keys), strict=True))
+        return [
+            (*text.split(delimiter), counts[key]) for text, key in zip(texts, keys, strict=True)
+        ]
+
+
+def count(
+    fields: Annotated[str, "-F", "Field numbers from 1, as in cut: 7,8 or 2-4."],
+    delimiter: Annotated[str, "-d", r"One byte between fields; \t is a tab."] = " ",
+    fields_expected: Annotated[
+        int | None, "Fields that a line must have; others are malformed."
+    ] = None,
+    top: Annotated[int | None, "Write only the N most frequent."] = None,
+) -> FieldCount:
+    """Count the distinct values of chosen fields of delimited lines."""
+    if top is not None and top < 1:
+        raise UsageError(f"--top {top}: must be at least 1")
+    try:
+        byte = codecs.decode(delimiter, "unicode_escape") if delimiter[:1] == "\\" else delimiter
+        encoded = byte.encode("utf-8", "surrogateescape")
+        return FieldCount(FieldMapper(encoded, parse_fields(fields), fields_expected), top)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
+
+
+def parse_fields(text: str) -> tuple[int, ...]:
+    """Return the numbers in ``7,8`` or ``2-4``; raise ``UsageError`` for anything else."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        ends = [first, last or first]
+        if not all(end.isascii() and end.isdigit() and len(end) < 8 for end in ends):
+            raise UsageError(f"--fields {text!r}: write numbers from 1, such as 7,8 or 2-4")
+        start, stop = int(ends[0]), int(ends[1])
+        if stop < start or stop - start > 1000:
+            raise UsageError(f"--fields {text!r}: {part!r} is no range")
+        numbers += range(start, stop + 1)
+    return tuple(numbers)
