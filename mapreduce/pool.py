@@ -153,13 +153,14 @@ class Pool:
         """Give the waiting tasks to idle workers, and to new ones while there may be more."""
         idle = [connection for connection, worker in self._workers.items() if not worker.task]
         while self._waiting and (idle or len(self._workers) < self._processes):
-            connection = idle.pop() if idle else self._hire()
+            was_idle = bool(idle)
+            connection = idle.pop() if was_idle else self._hire()
             task = self._workers[connection].task = self._waiting.popleft()
             message = ForkingPickler.dumps((task.function, task.argument))
-            with suppress(
-                OSError
-            ):  # it died idle; the end of file that follows brings the task back
+            try:
                 connection.send_bytes(message)
+            except OSError:  # the end of file that follows brings the task back
+                task.lost -= was_idle  # it died idle: no fault of this task
 
     def _results(self) -> Iterator[Any]:
         """Wait a little, and yield what the workers have sent."""
