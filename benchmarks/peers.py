@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_COLUMNS: Final = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(1, 15))
-_CLICKHOUSE: Final = ", ".join(f"c{number} String" for number in range(1, 15))
+_TYPES: Final = {number: "INTEGER" if number in (7, 8) else "VARCHAR" for number in range(1, 15)}
+_COLUMNS: Final = ", ".join(f"'c{number}': '{kind}'" for number, kind in _TYPES.items())
+_CHOSEN: Final = ", ".join(f"f[{number}] AS c{number}" for number in (4, 5, 7, 8, 14))
 
 _DUCKDB: Final = f"""
 import duckdb, sys
 path, keys, where = sys.argv[1:]
 duckdb.sql("SET threads = 2; SET enable_progress_bar = false")
 duckdb.sql(f'''COPY (SELECT {{keys}}, count(*) FROM read_csv('{{path}}', delim = ' ', header = false,
-    quote = '', escape = '', auto_detect = false, columns = {{{{{_COLUMNS}}}}})
+    quote = '', escape = '', auto_detect = false, nullstr = '-', columns = {{{{{_COLUMNS}}}}})
     {{where}} GROUP BY {{keys}}) TO '/dev/stdout' (HEADER false)''')
 """
 _POLARS: Final = """
@@ -42,9 +43,9 @@ _CHDB: Final = f"""
 import sys
 import chdb
 path, keys, where = sys.argv[1:]
-print(chdb.query(f'''SELECT {{keys}}, count() FROM file('{{path}}', 'CustomSeparated', '{_CLICKHOUSE}') {{where}}
-    GROUP BY {{keys}} SETTINGS format_custom_field_delimiter = ' ',
-    format_custom_escaping_rule = 'CSV', max_threads = 2''', "TSV"))
+print(chdb.query(f'''SELECT {{keys}}, count() FROM (SELECT {_CHOSEN} FROM
+    (SELECT splitByChar(' ', line) AS f FROM file('{{path}}', 'LineAsString', 'line String')))
+    {{where}} GROUP BY {{keys}} SETTINGS max_threads = 2''', "TSV"))
 """
 _PYARROW: Final = """
 import sys

@@ -165,7 +165,10 @@ class Pool:
     def _results(self) -> Iterator[Any]:
         """Wait a little, and yield what the workers have sent."""
         self._tick()
-        for connection in cast(list[Connection], wait(list(self._workers), timeout=0.1)):
+        ready = cast(list[Connection], wait(list(self._workers), timeout=0.1))
+        for connection in () if ready else self._dead():
+            self._bury(connection)
+        for connection in ready:
             try:
                 message = connection.recv_bytes()
             except (EOFError, OSError):
@@ -173,6 +176,11 @@ class Pool:
                 continue
             self._workers[connection].task = None
             yield _value(message)
+
+    def _dead(self) -> list[Connection]:
+        """Return the workers that are gone although a child of theirs still holds the pipe."""
+        workers = self._workers.items()
+        return [connection for connection, worker in workers if not worker.process.is_alive()]
 
     def _bury(self, connection: Connection) -> None:
         """Put a dead worker's task back to the front; give up on one that keeps killing."""
@@ -198,8 +206,11 @@ class Pool:
     def _hire(self) -> Connection:
         """Start a worker; raise ``WorkerLostError`` if four in a row die before they have begun."""
         for _ in range(ATTEMPTS):
-            with suppress(BrokenPipeError, ConnectionError, EOFError):
-                return self._start()
+            try:
+                with suppress(ConnectionError, EOFError):
+                    return self._start()
+            except OSError as error:
+                raise WorkerLostError(f"a process cannot be started: {error.strerror}") from error
         raise WorkerLostError(f"{ATTEMPTS} workers died while they were started")
 
     def _start(self) -> Connection:

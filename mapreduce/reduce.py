@@ -1,13 +1,13 @@
-"""Merge partial results two by two, inside the pool, as soon as two are there.
+"""Merge partial results two by two, inside the pool, as soon as two of one size are there.
 
-The oldest two are merged first, so the merges form a tree whose depth is the logarithm of the
-number of splits. The parent only passes partials on. Merging is commutative and associative, so
+So the merges form a tree whose depth is about the logarithm of the number of splits. The parent
+only passes partials on. Merging is commutative and associative, so
 that the order in which splits happen to end cannot be seen in the result.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,7 +52,7 @@ def map_reduce(
     ``mapped`` is called with the partial of each split as it arrives. ``pack`` says that partials
     travel between processes.
     """
-    ready: deque[Partial] = deque()
+    ready: list[Partial] = []
     step = partial(_step, map_split, wanted, pack)
     remaining = iter(splits)
     while True:
@@ -82,15 +82,37 @@ def _place(reject: Reject) -> tuple[int, int]:
     return reject.source.index, reject.offset
 
 
-def _tasks(ready: deque[Partial], splits: Iterator[Split]) -> Iterator[Split | Merge]:
-    """Yield a merge whenever two partials are ready, else the next split."""
+def _tasks(ready: list[Partial], splits: Iterator[Split]) -> Iterator[Split | Merge]:
+    """Yield a merge whenever two partials of one size are ready, else the next split.
+
+    Sizes are powers of two: merging whatever comes would add one split after the other to one
+    ever larger partial, a chain and no tree. What is left when the splits are, is merged anyway.
+    """
     while True:
-        if len(ready) >= 2:
-            yield Merge(ready.popleft(), ready.popleft())
+        if pair := _pair(ready):
+            yield Merge(*pair)
         elif split := next(splits, None):
             yield split
         else:
-            return
+            break
+    while len(ready) >= 2:
+        ready.sort(key=_level, reverse=True)
+        yield Merge(ready.pop(), ready.pop())
+
+
+def _pair(ready: list[Partial]) -> tuple[Partial, Partial] | None:
+    """Take two partials of one level out of those that are ready, if there are two."""
+    waiting: dict[int, Partial] = {}
+    for part in ready:
+        other = waiting.setdefault(_level(part), part)
+        if other is not part:
+            ready[:] = [rest for rest in ready if rest is not part and rest is not other]
+            return other, part
+    return None
+
+
+def _level(part: Partial) -> int:
+    return part.splits.bit_length()
 
 
 def _step(

@@ -14,9 +14,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from mapreduce.errors import InputError, MapReduceError
 
@@ -233,19 +234,18 @@ class Process:
             return ""
 
     @property
-    def alive(self) -> bool:
-        """Whether this is no zombie, nor a process without memory that is about to be one."""
-        return self.state not in "ZX" and self.command != ""
+    def kind(self) -> Literal["gone", "tracker", "server", "worker"]:
+        """Tell the helpers of multiprocessing from a worker, or whatever else this may be.
 
-    @property
-    def is_tracker(self) -> bool:
-        """Whether this is the resource tracker of multiprocessing."""
-        return "multiprocessing.resource_tracker" in self.command
-
-    @property
-    def is_helper(self) -> bool:
-        """Whether this is no worker but works for multiprocessing."""
-        return self.is_tracker or "multiprocessing.forkserver" in self.command
+        A process that is about to become a zombie has no command any more, but may still have its
+        descriptors. The forkserver's children have the forkserver's command.
+        """
+        command = self.command
+        if self.state in "ZX" or not command:
+            return "gone"
+        if "multiprocessing.resource_tracker" in command:
+            return "tracker"
+        return "server" if "multiprocessing.forkserver" in command else "worker"
 
     def catches(self, signum: int) -> bool:
         """Tell whether the process has a handler for a signal."""
@@ -258,16 +258,15 @@ class Process:
 
 
 def processes() -> list[Process]:
-    """Return all processes that there are."""
+    """Return all processes that there are, but for those that end meanwhile."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        found.append(
-            Process(int(path.parent.name), fields[0].decode(), int(fields[1]), int(fields[3]))
-        )
+    for path in Path("/proc").iterdir():  # glob may raise for a process that is just ending
+        if path.name.isdigit():
+            with suppress(OSError):
+                fields = (path / "stat").read_bytes().rpartition(b")")[2].split()
+                found.append(
+                    Process(int(path.name), fields[0].decode(), int(fields[1]), int(fields[3]))
+                )
     return found
 
 
@@ -276,12 +275,13 @@ def workers_of(parent: int, *, but: int = 0) -> list[Process]:
     everybody = processes()
     found = []
     for child in everybody:
-        if child.parent != parent or child.pid == but or not child.alive:
+        if child.parent != parent or child.pid == but:
             continue
-        if not child.is_helper:
+        kind = child.kind
+        if kind == "worker":
             found.append(child)
-        elif not child.is_tracker:  # the forkserver: its children are the workers
-            found += [one for one in everybody if one.parent == child.pid and one.alive]
+        elif kind == "server":
+            found += [one for one in everybody if one.parent == child.pid and one.kind != "gone"]
     return found
 
 
@@ -330,3 +330,11 @@ def kernel_name(_task: object) -> str:
     from mapreduce import kernel
 
     return kernel.NAME
+
+
+def die_behind_a_child(_task: object) -> None:
+    """Leave a child that holds the worker's pipe, and die."""
+    if os.fork() == 0:
+        time.sleep(3)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)

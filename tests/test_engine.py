@@ -55,8 +55,8 @@ def run_split(inputs: Iterable[Path | str], job: Any = FLOWS, **options: Any) ->
 def open_stock_pool() -> Iterator[StockPool]:
     """Yield a pool whose threads no other test sees: forking beside them would not be safe.
 
-    It ends by itself before ``terminate``, which hangs when it kills a worker that still holds the
-    lock of the results (once in some 400 pools).
+    It ends by itself before ``terminate``, which kills workers and may hang on what they held
+    (CPython gh-73945).
     """
     method = "fork" if sys.platform == "linux" else None
     with multiprocessing.get_context(method).Pool(2) as pool:

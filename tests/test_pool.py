@@ -364,9 +364,10 @@ def test_a_task_that_has_killed_four_workers_is_named_and_given_up(
 
 def kill_idle(pool: Pool, number: int, place: Path) -> None:
     """Bring a pool to its full number of workers, kill them all, and wait until they are dead."""
-    for pid in meet(pool, number, place):
+    pids = meet(pool, number, place)
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: not workers_of(os.getpid()))
+    assert wait_until(lambda: all(p.state in "ZX" for p in processes() if p.pid in pids))
 
 
 def test_an_idle_worker_that_is_killed_has_no_effect(start_method: str, tmp_path: Path) -> None:
@@ -612,4 +613,11 @@ def test_workers_end_when_their_parent_is_killed(
 
 
 def nobody_in_session(session: int) -> bool:
-    return not any(p.session == session and p.alive for p in processes())
+    return not any(p.session == session and p.kind != "gone" for p in processes())
+
+
+def test_a_death_is_seen_though_a_child_of_the_worker_holds_its_pipe() -> None:
+    started = time.monotonic()
+    with Pool(1) as pool, pytest.raises(WorkerLostError):
+        list(pool.imap_unordered(faulty.die_behind_a_child, [None]))
+    assert time.monotonic() - started < 3, "waited for the child, not for the worker"

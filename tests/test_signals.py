@@ -129,14 +129,14 @@ class Run:
     def finish(self) -> int:
         """Wait for the end; check that it leaves no process and, in time, no helper either."""
         self.process.wait(timeout=20)
-        assert [p for p in self.members() if not p.is_helper] == []
+        assert [p for p in self.members() if p.kind == "worker"] == []
         assert wait_until(lambda: not self.members(), seconds=5)
         assert self.process.stderr
         self.stderr = self.process.stderr.read().decode()
         return self.process.returncode
 
     def members(self) -> list[Process]:
-        return [p for p in processes() if p.session == self.process.pid and p.alive]
+        return [p for p in processes() if p.session == self.process.pid and p.kind != "gone"]
 
     def found(self) -> dict[str, bytes]:
         """Return all that is in the output directory."""
@@ -311,7 +311,8 @@ def test_ctrl_c_in_a_terminal_reaches_starting_workers_too(
         if method == "fork":
             return run.busy()
         leader = Process(run.process.pid, "", 0, 0)
-        others = [p for p in run.members() if p.command != leader.command and not p.is_tracker]
+        others = [p for p in run.members() if p.command != leader.command]
+        others = [p for p in others if p.kind != "tracker"]
         return any(p.catches(signal.SIGINT) for p in others)
 
     inputs = [str(large.path)] * 8
