@@ -316,7 +316,6 @@ def _write_stats(result: Result, target: str) -> None:
     if target == STDOUT:
         write(sys.stdout)
     else:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
         write_files({Path(target): write}, check=lambda: None)
 
 

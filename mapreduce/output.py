@@ -67,10 +67,6 @@ def write_tables(
     Raises ``OutputError``.
     """
     writers = {directory / table.name: partial(write_csv, table) for table in tables}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{printable(str(directory))}: {error.strerror}") from error
     write_files(writers, check=check)
     return list(writers)
 
@@ -113,6 +109,8 @@ def write_files(
 def _write_beside(target: Path, write: Callable[[TextIO], object], temporaries: ExitStack) -> Path:
     """Write a synced temporary file in the directory of the target, and see that it will go."""
     real = Path(os.path.realpath(target))  # a link stays a link; what it points to is replaced
+    with _blamed_on(real.parent):
+        real.parent.mkdir(parents=True, exist_ok=True)
     with _blamed_on(target):
         if real.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -18,7 +18,7 @@ from mapreduce.kernel._pure import Scan, check_columns
 
 SEED_SIZE: Final = 32
 
-PAYS_FROM: Final = 192 << 20
+PAYS_FROM: Final = 512 << 20
 """Bytes of input from which a second process saves more than it costs (benchmarks/NOTES.md)."""
 
 variants = _native.variants
