@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 native = Extension(
     "mapreduce.kernel._native",
     sources=["mapreduce/kernel/_native.c"],
-    depends=["mapreduce/kernel/_scan.h"],
+    depends=[f"mapreduce/kernel/_{part}.h" for part in ("packed", "scan", "table", "variant")],
     extra_compile_args=["-O2", "-std=c11"],
     py_limited_api=True,
     optional=os.environ.get("MAPREDUCE_REQUIRE_NATIVE") != "1",

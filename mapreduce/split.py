@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 from mapreduce.errors import InputError
 from mapreduce.inputs import Source
+from mapreduce.kernel import LARGEST
 
-LARGEST = 512 << 20
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
 _PROBE = 64 << 10

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -185,3 +187,22 @@ if __name__ == "__main__":
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
     )
     assert run.stdout == f"{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("compiler", "emulator"), [("cc", ""), ("aarch64-linux-gnu-gcc", "qemu-aarch64")]
+)
+def test_every_variant_of_a_processor_agrees_with_the_portable_one(
+    tmp_path: Path, compiler: str, emulator: str
+) -> None:
+    missing = [tool for tool in (compiler, emulator) if tool and not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed, so this processor's variants are not run")
+    program = str(tmp_path / "variants")
+    source = str(Path(__file__).with_name("variants.c"))
+    flags = ["-std=gnu11", "-O2", "-w", *(["-static"] if emulator else [])]
+    subprocess.run([compiler, *flags, source, "-o", program], check=True)
+    command = [*filter(None, [emulator]), program, "300"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "neon agrees\n" in run.stdout or not emulator

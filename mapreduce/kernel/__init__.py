@@ -65,5 +65,8 @@ try:
 except UsageError as error:  # told when a table is wanted: while a job is built
     NAME, FieldTable = "none", partial(_refuse, error)
 
-PAYS_FROM: Final = native.PAYS_FROM if NAME in VARIANTS else _pure.PAYS_FROM
+_chosen = native if NAME in VARIANTS else _pure
+PAYS_FROM: Final = _chosen.PAYS_FROM
 """Bytes of input from which a second process saves more than it costs."""
+LARGEST: Final = _chosen.LARGEST
+"""Bytes of the largest split: what one worker does before it is heard of again."""

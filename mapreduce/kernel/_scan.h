@@ -1,92 +1,294 @@
-/* One variant of the scan; included once for each, with these macros:
+/* The scan of a block: line by line, in one of the variants that _variant.h describes.
  *
- *   NAME(x)                        the variant's name for x
- *   TARGET                         the attribute that lets the compiler use its instructions
- *   MASKS(p, delimiter, d, n)      one bit for each of the 64 bytes at p: delimiters, newlines
- *   POPCOUNT(m), LOWEST(m)         number of bits; number of the lowest
- *   NTH(m, k)                      number of the k-th bit from below, k from 1
+ *   64 bytes at a time: two bit masks, delimiters and newlines
+ *   a line's masks: number of fields, place of the chosen ones
+ *   batches of keys: hash all, fetch all slots, then compare and count   (_table.h)
  *
- * A line is looked at in windows of 64 bytes that begin at its first byte. The population counts of
- * the delimiter masks give the number of its fields for nothing, and NTH finds any of them.
+ * Nothing is ever read outside the block: where a window of 64 bytes or a load of a key might reach
+ * over the end, scan_slowly takes over.
+ *
+ * Source: mask and population count per 64 bytes as in Langdale and Lemire, "Parsing Gigabytes of
+ * JSON per Second" (2019).
  */
+#pragma once
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
-/* Return where delimiter k (from 1) of a line stands, counted from the line's start. */
-TARGET static inline size_t
-NAME(find)(const uint64_t masks[WINDOWS], unsigned last, unsigned k)
+#include "_table.h"
+
+enum {
+    SHORT = 32,   /* bytes of a key that is counted fast */
+    WINDOW = 64,
+    WINDOWS = 8,  /* of a line that is scanned fast */
+    LISTED = 4,   /* of a line whose delimiters can be listed: their places are bytes */
+    SLACK = SHORT,
+    MAX_FIELDS = 64,
+};
+
+/* Adjacent chosen fields: from behind delimiter `first` (0: the line's start) to before delimiter
+ * `last` (or the line's end, where there is no such delimiter). */
+typedef struct {
+    unsigned first, last;
+} Run;
+
+typedef struct {
+    uint8_t delimiter;
+    unsigned least, most;  /* delimiters of a well-shaped line */
+    unsigned runs;
+    Run run[MAX_FIELDS];
+} FieldSpec;
+
+typedef struct {
+    const FieldSpec *spec;
+    Table *table;
+    uint64_t lines, empty, misshapen;
+    uint8_t *scratch;  /* a key of any length */
+    size_t scratch_room;
+    Batch batch;
+    uint8_t keys[BATCH][SHORT * 2 + 8];
+} Scan;
+
+static inline void
+refuse(Scan *scan, int has_bytes)
 {
-    unsigned window;
-    if (last < 3) {  /* without a branch: which window it is in cannot be predicted */
-        unsigned first = POPCOUNT(masks[0]), second = POPCOUNT(masks[1]);
-        unsigned beyond1 = k > first, beyond2 = k > first + second;
-        window = beyond1 + beyond2;
-        k -= (beyond1 ? first : 0) + (beyond2 ? second : 0);
-    } else {
-        unsigned here;
-        for (window = 0; k > (here = POPCOUNT(masks[window])); window++)
-            k -= here;
-    }
-    return window * 64 + NTH(masks[window], k);
+    if (has_bytes)
+        scan->misshapen++;
+    else
+        scan->empty++;
 }
 
-/* Scan lines from p on; return where the first one begins that comes too close to the end. */
-TARGET static const uint8_t *
-NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
+/* Return the k-th delimiter (from 1) at or behind p, or `end` if there are fewer. */
+static const uint8_t *
+find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned k)
+{
+    for (;; p++) {
+        p = p < end ? memchr(p, delimiter, (size_t)(end - p)) : NULL;
+        if (p == NULL)
+            return end;
+        if (--k == 0)
+            return p;
+    }
+}
+
+/* Make room for `size` bytes and a padding in the scratch; -1 without memory. */
+static int
+reserve_scratch(Scan *scan, size_t size)
+{
+    if (size + UNIT <= scan->scratch_room)
+        return 0;
+    size_t room = (size + UNIT) * 2;
+    uint8_t *scratch = size < DEAD ? realloc(scan->scratch, room) : NULL;
+    if (scratch == NULL)
+        return -1;
+    scan->scratch = scratch;
+    scan->scratch_room = room;
+    return 0;
+}
+
+/* Count one well-shaped line without reading a byte more than it has. */
+static int
+count_slowly(Scan *scan, const uint8_t *line, const uint8_t *end)
 {
     const FieldSpec *spec = scan->spec;
-    const uint8_t delimiter = spec->delimiter;
-    Batch *batch = &scan->batch;
-    while (end - p >= WINDOW + SLACK) {
-        const uint8_t *line = p;
-        uint64_t masks[WINDOWS] = {0, 0, 0}, newlines;
-        unsigned window = 0, delimiters = 0;
-        for (;;) {
-            MASKS(p, delimiter, masks[window], newlines);
-            if (newlines)
-                break;
-            delimiters += POPCOUNT(masks[window]);
-            p += WINDOW;
-            if (++window == WINDOWS || end - p < WINDOW + SLACK)
-                goto slow;
-        }
-        unsigned stop = LOWEST(newlines);
-        masks[window] &= (UINT64_C(1) << stop) - 1;
-        delimiters += POPCOUNT(masks[window]);
-        p += stop;
-        const uint8_t *line_end = p - (p > line && p[-1] == '\r');
-        p++;
-        scan->lines++;
-        if (delimiters < spec->least || delimiters > spec->most || line == line_end) {
-            refuse(scan, line_end > line);
-            continue;
-        }
-        uint8_t *key = batch->keys[batch->used], *out = key;
-        for (unsigned r = 0; r < spec->runs; r++) {
-            Run run = spec->run[r];
-            const uint8_t *from = line, *to = line_end;
-            if (run.first)
-                from += NAME(find)(masks, window, run.first) + 1;
-            if (run.last <= delimiters)
-                to = line + NAME(find)(masks, window, run.last);
-            size_t length = (size_t)(to - from);
-            if (length + (size_t)(out - key) > INLINE) {
-                p = line;
-                goto slow_again;
-            }
-            memcpy(out, from, INLINE);
-            out += length;
-            *out++ = delimiter;
-        }
-        memset(out - 1, 0, INLINE);
-        batch->lengths[batch->used] = (uint32_t)(out - key) - 1;
-        if (++batch->used == BATCH && count_batch(scan) < 0)
-            return NULL;
-        continue;
-    slow_again:
-        scan->lines--;
-    slow:
-        p = scan_slowly(scan, line, end);
-        if (p == NULL)
-            return NULL;
+    size_t used = 0;
+    for (unsigned r = 0; r < spec->runs; r++) {
+        Run run = spec->run[r];
+        const uint8_t *from = line;
+        if (run.first)
+            from = find_delimiter(line, end, spec->delimiter, run.first) + 1;
+        const uint8_t *to = find_delimiter(from, end, spec->delimiter, run.last - run.first);
+        size_t length = (size_t)(to - from);
+        if (reserve_scratch(scan, used + length + 1) < 0)
+            return -1;
+        memcpy(scan->scratch + used, from, length);
+        used += length;
+        scan->scratch[used++] = spec->delimiter;
     }
-    return p;
+    memset(scan->scratch + used - 1, 0, UNIT);
+    if (batch_add(&scan->batch, scan->table, scan->scratch, (uint32_t)used - 1, 1) < 0)
+        return -1;
+    return batch_count(&scan->batch, scan->table);  /* the scratch is needed for the next one */
+}
+
+/* Scan the one line that begins at p, of any length and however close to the end of the block;
+ * return where the next one begins, or NULL without memory. */
+static const uint8_t *
+scan_slowly(Scan *scan, const uint8_t *p, const uint8_t *end)
+{
+    const FieldSpec *spec = scan->spec;
+    const uint8_t *newline = memchr(p, '\n', (size_t)(end - p));
+    const uint8_t *next = newline ? newline + 1 : end;
+    const uint8_t *line_end = newline ? newline : end;
+    unsigned delimiters = 0;
+    line_end -= line_end > p && line_end[-1] == '\r';
+    for (const uint8_t *q = p; (q = find_delimiter(q, line_end, spec->delimiter, 1)) < line_end; q++)
+        if (++delimiters > spec->most)
+            break;
+    scan->lines++;
+    if (delimiters < spec->least || delimiters > spec->most || p == line_end)
+        refuse(scan, line_end > p);
+    else if (count_slowly(scan, p, line_end) < 0)
+        return NULL;
+    return next;
+}
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(x) JOIN(VARIANT, x)
+
+/* Portable: eight bytes at a time in a 64-bit word (SWAR). */
+static inline uint64_t
+equal_bits(uint64_t word, uint64_t pattern)
+{
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t different = word ^ pattern;
+    uint64_t zero = ~(((different & low) + low) | different | low);  /* 0x80 where equal */
+    return (zero >> 7) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+static inline uint64_t
+portable_mask(const uint8_t *p, uint8_t byte)
+{
+    uint64_t pattern = UINT64_C(0x0101010101010101) * byte, mask = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t word = load64(p + 8 * i);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        word = __builtin_bswap64(word);
+#endif
+        mask |= equal_bits(word, pattern) << (8 * i);
+    }
+    return mask;
+}
+
+static inline unsigned
+portable_nth(uint64_t mask, unsigned k)
+{
+    while (--k)
+        mask &= mask - 1;
+    return (unsigned)__builtin_ctzll(mask);
+}
+
+#define VARIANT portable
+#define TARGET
+#define MASKS(p, delimiter, d, n) \
+    ((d) = portable_mask((p), (delimiter)), (n) = portable_mask((p), '\n'))
+#define POPCOUNT(m) ((unsigned)__builtin_popcountll(m))
+#define LOWEST(m) ((unsigned)__builtin_ctzll(m))
+#define NTH(m, k) portable_nth((m), (k))
+#include "_variant.h"
+#undef VARIANT
+#undef TARGET
+#undef MASKS
+
+#if defined(__aarch64__)
+/* NEON has no movemask: and with one bit for each byte, then add neighbours three times. */
+static inline uint64_t
+neon_mask(const uint8_t *p, uint8_t byte)
+{
+    const uint8x16_t bits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t pattern = vdupq_n_u8(byte);
+    uint8x16_t a = vandq_u8(vceqq_u8(vld1q_u8(p), pattern), bits);
+    uint8x16_t b = vandq_u8(vceqq_u8(vld1q_u8(p + 16), pattern), bits);
+    uint8x16_t c = vandq_u8(vceqq_u8(vld1q_u8(p + 32), pattern), bits);
+    uint8x16_t d = vandq_u8(vceqq_u8(vld1q_u8(p + 48), pattern), bits);
+    uint8x16_t sum = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
+    return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sum, sum)), 0);
+}
+
+#define VARIANT neon
+#define TARGET
+#define MASKS(p, delimiter, d, n) ((d) = neon_mask((p), (delimiter)), (n) = neon_mask((p), '\n'))
+#include "_variant.h"
+#undef VARIANT
+#undef TARGET
+#undef MASKS
+#endif
+
+#if defined(__x86_64__)
+#undef POPCOUNT
+#undef LOWEST
+#undef NTH
+#define POPCOUNT(m) ((unsigned)_mm_popcnt_u64(m))
+#define LOWEST(m) ((unsigned)_tzcnt_u64(m))
+#define NTH(m, k) ((unsigned)_tzcnt_u64(_pdep_u64(UINT64_C(1) << ((k) - 1), (m))))
+
+#define VARIANT avx2
+#define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt,lzcnt")))
+TARGET static inline uint64_t
+avx2_mask(__m256i low, __m256i high, uint8_t byte)
+{
+    __m256i pattern = _mm256_set1_epi8((char)byte);
+    uint32_t a = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, pattern));
+    uint32_t b = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, pattern));
+    return (uint64_t)b << 32 | a;
+}
+#define MASKS(p, delimiter, d, n)                                             \
+    do {                                                                      \
+        __m256i low_ = _mm256_loadu_si256((const __m256i *)(p));              \
+        __m256i high_ = _mm256_loadu_si256((const __m256i *)((p) + 32));      \
+        (d) = avx2_mask(low_, high_, (delimiter));                            \
+        (n) = avx2_mask(low_, high_, '\n');                                   \
+    } while (0)
+#include "_variant.h"
+#undef VARIANT
+#undef TARGET
+#undef MASKS
+
+#define EIGHT(n) (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7
+#define ROW(n)                                                                  \
+    EIGHT(n), EIGHT((n) + 8), EIGHT((n) + 16), EIGHT((n) + 24), EIGHT((n) + 32), \
+        EIGHT((n) + 40), EIGHT((n) + 48), EIGHT((n) + 56)
+static const uint8_t numbers[LISTED * WINDOW] = {ROW(0), ROW(64), ROW(128), ROW(192)};
+
+#define VARIANT avx512
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi2,avx2,bmi,bmi2,popcnt,lzcnt")))
+#define MASKS(p, delimiter, d, n)                                                      \
+    do {                                                                               \
+        __m512i bytes_ = _mm512_loadu_si512((p));                                      \
+        (d) = _mm512_cmpeq_epi8_mask(bytes_, _mm512_set1_epi8((char)(delimiter)));     \
+        (n) = _mm512_cmpeq_epi8_mask(bytes_, _mm512_set1_epi8('\n'));                  \
+    } while (0)
+#define LIST(out, m, window)                                                           \
+    _mm512_storeu_si512((out), _mm512_maskz_compress_epi8(                             \
+                                   (m), _mm512_loadu_si512(&numbers[WINDOW * (window)])))
+#include "_variant.h"
+#endif
+
+typedef const uint8_t *(*ScanFunction)(Scan *, const uint8_t *, const uint8_t *);
+
+/* Scan a whole block; -1 without memory. */
+static int
+scan_block(Scan *scan, ScanFunction fast, const uint8_t *p, const uint8_t *end)
+{
+    if (p < end)
+        p = fast(scan, p, end);
+    while (p != NULL && p < end)
+        p = scan_slowly(scan, p, end);
+    int result = p == NULL && end != NULL ? -1 : batch_count(&scan->batch, scan->table);
+    free(scan->scratch);
+    return result;
+}
+
+/* Return a variant's scan, or NULL if this processor has not what it takes. */
+static ScanFunction
+find_variant(const char *name)
+{
+    if (!strcmp(name, "portable"))
+        return portable_scan;
+#if defined(__aarch64__)
+    if (!strcmp(name, "neon"))
+        return neon_scan;
+#endif
+#if defined(__x86_64__)
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    int avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2");
+    if (!strcmp(name, "avx2") && avx2)
+        return avx2_scan;
+    if (!strcmp(name, "avx512") && avx2 && avx512)
+        return avx512_scan;
+#endif
+    return NULL;
 }

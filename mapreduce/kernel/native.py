@@ -17,7 +17,11 @@ from mapreduce.kernel import _native
 from mapreduce.kernel._pure import Scan, check_columns
 
 SEED_SIZE: Final = 32
+UNIT: Final = 16
+"""Bytes of which a packed key takes a multiple (_table.h)."""
 
+LARGEST: Final = 2 << 30
+"""Bytes of the largest split, half a second of work: each split costs a partial result."""
 PAYS_FROM: Final = 512 << 20
 """Bytes of input from which a second process saves more than it costs (benchmarks/NOTES.md)."""
 
@@ -33,10 +37,8 @@ class PackedCounts:
     @classmethod
     def of(cls, counts: Mapping[bytes, int]) -> PackedCounts:
         """Pack counts of any origin."""
-        header = struct.pack("=QQ", len(counts), sum(counts.values()) & (1 << 64) - 1)
-        values = struct.pack(f"={len(counts)}Q", *counts.values())
-        lengths = struct.pack(f"={len(counts)}I", *map(len, counts))
-        return cls(b"".join([header, values, lengths, *counts]))
+        head = struct.pack("=QQ", len(counts), sum(counts.values()) & (1 << 64) - 1)
+        return cls(head + b"".join(map(_record, counts, counts.values())))
 
     def total(self) -> int:
         """Return the sum of all counts."""
@@ -47,6 +49,11 @@ class PackedCounts:
 
     def unpack(self) -> Counter[bytes]:
         return Counter(_native.unpack(self.data))
+
+
+def _record(key: bytes, count: int) -> bytes:
+    padding = bytes(-len(key) % UNIT if key else UNIT)
+    return struct.pack("=QII", count, 0, len(key)) + key + padding
 
 
 class FieldTable:

@@ -1,0 +1,85 @@
+/* Packed counts: what travels between processes, and is merged without a Python object per key.
+ *
+ * A head, then records as in the table (_table.h), in the machine's own byte order: they never
+ * leave the machine.
+ */
+#pragma once
+#include "_table.h"
+
+typedef struct {
+    uint64_t keys, total;
+} Packed;
+
+/* Return whether data is packed counts and nothing else. */
+static int
+is_packed(const uint8_t *data, size_t size)
+{
+    Packed head;
+    if (size < sizeof head)
+        return 0;
+    memcpy(&head, data, sizeof head);
+    size_t place = sizeof head;
+    for (uint64_t i = 0; i < head.keys; i++) {
+        Record record;
+        if (size - place < sizeof record)
+            return 0;
+        memcpy(&record, data + place, sizeof record);
+        if (record.length & DEAD || units_of(record.length) > (size - place) / UNIT)
+            return 0;
+        place += units_of(record.length) * UNIT;
+    }
+    return place == size;
+}
+
+/* Add packed counts to a table; -1 without memory. */
+static int
+table_add_packed(Table *table, const uint8_t *data)
+{
+    Packed head;
+    Batch batch = {.used = 0};
+    memcpy(&head, data, sizeof head);
+    data += sizeof head;
+    for (uint64_t i = 0; i < head.keys; i++) {
+        Record record;
+        memcpy(&record, data, sizeof record);
+        if (batch_add(&batch, table, data + sizeof record, record.length, record.count) < 0)
+            return -1;
+        data += units_of(record.length) * UNIT;
+    }
+    return batch_count(&batch, table);
+}
+
+/* Return how many bytes the counts that are not 0 take when packed, and their head. */
+static size_t
+packed_size(const Table *table, Packed *head)
+{
+    size_t size = sizeof *head;
+    *head = (Packed){0, 0};
+    for (size_t place = FIRST; place < table->used;) {
+        const Record *record = record_at(table, place);
+        size_t units = units_of(record->length);
+        head->keys += record->count != 0;
+        head->total += record->count;
+        size += record->count ? units * UNIT : 0;
+        place += units;
+    }
+    return size;
+}
+
+/* Pack the counts that are not 0 and set them to 0. */
+static void
+table_pack(Table *table, const Packed *head, uint8_t *out)
+{
+    memcpy(out, head, sizeof *head);
+    out += sizeof *head;
+    for (size_t place = FIRST; place < table->used;) {
+        Record *record = record_at(table, place);
+        size_t units = units_of(record->length);
+        if (record->count) {
+            memcpy(out, record, units * UNIT);
+            out += units * UNIT;
+            record->count = 0;
+        }
+        place += units;
+    }
+}

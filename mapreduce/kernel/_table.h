@@ -1,0 +1,301 @@
+/* The table: counts by key.
+ *
+ * One array holds a record for each key in the order of their arrival, whatever its length, in
+ * units of 16 bytes: a head, then the key padded with zeros. A record of a key of at most 16 bytes
+ * is half a cache line, which is what a lookup costs besides one slot of 4 bytes. A slot holds the
+ * place of a record and, in the bits that no place needs, a tag of its hash, so that a record is
+ * seldom looked at in vain. Open addressing, linear probing, at most half full.
+ *
+ * The hash is the folded multiply of wyhash (Wang Yi), seeded by the caller with random bytes.
+ * Deletion from linear probing: Knuth, TAOCP 6.4, algorithm R.
+ */
+#pragma once
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNIT = 16, FIRST = 2 };  /* records begin at unit 2: place 0 is a free slot's */
+
+static const uint32_t DEAD = UINT32_C(1) << 31;  /* set in the length of a forgotten key */
+
+typedef struct {
+    uint64_t count;
+    uint32_t hash;
+    uint32_t length;  /* of the key that follows, in bytes */
+} Record;
+
+typedef struct {
+    uint8_t *records;
+    size_t used, room;    /* units; room is a power of two */
+    size_t keys;
+    size_t dead;          /* units of records of forgotten keys */
+    uint32_t *slots;
+    size_t mask;          /* number of slots - 1, a power of two - 1 */
+    uint64_t seed[4];
+} Table;
+
+static inline uint64_t
+load64(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return word;
+}
+
+static inline size_t
+units_of(uint32_t length)
+{
+    size_t bytes = length & ~DEAD;
+    return 1 + (bytes + (bytes == 0) + UNIT - 1) / UNIT;
+}
+
+static inline Record *
+record_at(const Table *table, size_t place)
+{
+    return (Record *)(void *)(table->records + place * UNIT);
+}
+
+static inline const uint8_t *
+key_of(const Record *record)
+{
+    return (const uint8_t *)(record + 1);
+}
+
+static inline uint64_t
+fold(uint64_t a, uint64_t b)
+{
+    __uint128_t product = (__uint128_t)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Hash a padded key. */
+static inline uint32_t
+table_hash(const Table *table, const uint8_t *key, uint32_t length)
+{
+    const uint64_t *seed = table->seed;
+    uint64_t state = fold(load64(key) ^ seed[0], load64(key + 8) ^ seed[1] ^ length);
+    for (size_t i = UNIT; i < length; i += UNIT)
+        state = fold(load64(key + i) ^ seed[2], load64(key + i + 8) ^ seed[3] ^ state);
+    return (uint32_t)(state >> 16);
+}
+
+static inline uint64_t
+unit_differs(const uint8_t *a, const uint8_t *b)
+{
+    return (load64(a) ^ load64(b)) | (load64(a + 8) ^ load64(b + 8));
+}
+
+/* Return the slot of a padded key, or the free slot where it belongs. */
+static inline size_t
+table_find(const Table *table, const uint8_t *key, uint32_t length, uint32_t hash)
+{
+    uint32_t places = (uint32_t)(table->room - 1);
+    size_t at = hash & table->mask;
+    for (uint32_t slot; (slot = table->slots[at]); at = (at + 1) & table->mask) {
+        if ((slot ^ hash) & ~places)
+            continue;
+        const Record *record = record_at(table, slot & places);
+        uint64_t different = (record->length ^ length) | unit_differs(key_of(record), key);
+        for (size_t i = UNIT; i < length && !different; i += UNIT)
+            different = unit_differs(key_of(record) + i, key + i);
+        if (!different)
+            break;
+    }
+    return at;
+}
+
+/* Fill the slots from the records. */
+static void
+table_index(Table *table)
+{
+    uint32_t places = (uint32_t)(table->room - 1);
+    memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);
+    for (size_t place = FIRST; place < table->used;) {
+        const Record *record = record_at(table, place);
+        size_t at = record->hash & table->mask;
+        while (table->slots[at])
+            at = (at + 1) & table->mask;
+        if (!(record->length & DEAD))
+            table->slots[at] = (record->hash & ~places) | (uint32_t)place;
+        place += units_of(record->length);
+    }
+}
+
+static size_t
+power_of_two(size_t least, size_t wanted)
+{
+    size_t power = least;
+    while (power < wanted)
+        power *= 2;
+    return power;
+}
+
+/* Make room for more keys, of so many units together; -1 without memory. */
+static int
+table_reserve(Table *table, size_t keys, size_t units)
+{
+    size_t room = table->room, size = table->slots ? table->mask + 1 : 0;
+    if (table->used + units < room && (table->keys + keys) * 2 <= size)
+        return 0;
+    room = power_of_two(room ? room : 2048, table->used + units + FIRST + 1);
+    size = power_of_two(size ? size : 4096, (table->keys + keys) * 2);
+    if (room >> 32)
+        return -1;
+    if (room > table->room) {
+        uint8_t *records = aligned_alloc(64, room * UNIT);  /* no half of a line in two lines */
+        if (records == NULL)
+            return -1;
+        if (table->used)
+            memcpy(records, table->records, table->used * UNIT);
+        else
+            table->used = FIRST;
+        free(table->records);
+        table->records = records;
+        table->room = room;
+    }
+    if (table->slots == NULL || size > table->mask + 1) {
+        uint32_t *slots = malloc(size * sizeof *slots);
+        if (slots == NULL)
+            return -1;
+        free(table->slots);
+        table->slots = slots;
+        table->mask = size - 1;
+    }
+    table_index(table);
+    return 0;
+}
+
+/* Add to the count of a padded key, for which table_reserve has made room. */
+static inline void
+table_add(Table *table, const uint8_t *key, uint32_t length, uint32_t hash, uint64_t count)
+{
+    uint32_t places = (uint32_t)(table->room - 1);
+    size_t at = table_find(table, key, length, hash);
+    if (table->slots[at]) {
+        record_at(table, table->slots[at] & places)->count += count;
+        return;
+    }
+    Record *record = record_at(table, table->used);
+    *record = (Record){count, hash, length};
+    memcpy(record + 1, key, (units_of(length) - 1) * UNIT);
+    table->slots[at] = (hash & ~places) | (uint32_t)table->used;
+    table->used += units_of(length);
+    table->keys++;
+}
+
+/* ---- Keys that wait to be counted together, so that their cache misses overlap. ---- */
+
+enum { BATCH = 32 };
+
+typedef struct {
+    unsigned used;
+    uint32_t lengths;  /* all of them or'ed: at least the longest one */
+    struct {
+        const uint8_t *key;  /* padded */
+        uint32_t length, hash;
+        uint64_t count;
+    } item[BATCH];
+} Batch;
+
+static inline int
+batch_count(Batch *batch, Table *table)
+{
+    unsigned used = batch->used;
+    if (table_reserve(table, used, used * units_of(batch->lengths)) < 0)
+        return -1;
+    uint32_t places = (uint32_t)(table->room - 1);
+    for (unsigned i = 0; i < used; i++) {
+        uint32_t hash = table_hash(table, batch->item[i].key, batch->item[i].length);
+        batch->item[i].hash = hash;
+        __builtin_prefetch(&table->slots[hash & table->mask]);
+    }
+    for (unsigned i = 0; i < used; i++) {
+        uint32_t slot = table->slots[batch->item[i].hash & table->mask];
+        __builtin_prefetch(record_at(table, slot & places), 1);
+    }
+    for (unsigned i = 0; i < used; i++)
+        table_add(table, batch->item[i].key, batch->item[i].length, batch->item[i].hash,
+                  batch->item[i].count);
+    batch->used = 0;
+    batch->lengths = 0;
+    return 0;
+}
+
+/* Let a padded key wait, which must stay where it is; count all when the batch is full. */
+static inline int
+batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint64_t count)
+{
+    unsigned i = batch->used++;
+    batch->item[i].key = key;
+    batch->item[i].length = length;
+    batch->item[i].count = count;
+    batch->lengths |= length;
+    return batch->used < BATCH ? 0 : batch_count(batch, table);
+}
+
+/* ---- Forgetting ---- */
+
+/* Move the records that are left together. */
+static void
+table_compact(Table *table)
+{
+    size_t to = FIRST;
+    for (size_t place = FIRST; place < table->used;) {
+        const Record *record = record_at(table, place);
+        size_t units = units_of(record->length);
+        if (!(record->length & DEAD)) {
+            memmove(record_at(table, to), record, units * UNIT);
+            to += units;
+        }
+        place += units;
+    }
+    table->used = to;
+    table->dead = 0;
+    table_index(table);
+}
+
+/* Free a slot; those behind it that would no longer be found move up. */
+static void
+table_free_slot(Table *table, size_t at)
+{
+    uint32_t places = (uint32_t)(table->room - 1);
+    size_t next = at;
+    for (;;) {
+        next = (next + 1) & table->mask;
+        uint32_t slot = table->slots[next];
+        if (slot == 0)
+            break;
+        size_t home = record_at(table, slot & places)->hash & table->mask;
+        if (((next - home) & table->mask) < ((next - at) & table->mask))
+            continue;
+        table->slots[at] = slot;
+        at = next;
+    }
+    table->slots[at] = 0;
+}
+
+/* Forget a padded key; return the count that it had. */
+static uint64_t
+table_forget(Table *table, const uint8_t *key, uint32_t length)
+{
+    if (table->keys == 0)
+        return 0;
+    size_t at = table_find(table, key, length, table_hash(table, key, length));
+    if (table->slots[at] == 0)
+        return 0;
+    Record *record = record_at(table, table->slots[at] & (uint32_t)(table->room - 1));
+    uint64_t count = record->count;
+    record->count = 0;
+    record->length |= DEAD;  /* it stays where it is until there are many of them */
+    table->dead += units_of(length);
+    table->keys--;
+    table_free_slot(table, at);
+    return count;
+}
+
+static void
+table_clear(Table *table)
+{
+    free(table->records);
+    free(table->slots);
+}

@@ -1,0 +1,102 @@
+/* One variant of the scan; included once for each, with these macros:
+ *
+ *   NAME(x)                        the variant's name for x
+ *   TARGET                         the attribute that lets the compiler use its instructions
+ *   MASKS(p, delimiter, d, n)      one bit for each of the 64 bytes at p: delimiters, newlines
+ *   POPCOUNT(m), LOWEST(m)         number of bits; number of the lowest
+ *   NTH(m, k)                      number of the k-th bit from below, k from 1
+ *   LIST(out, m, window)           if defined: put 64 * window + number of each bit as bytes to out
+ *
+ * A line is looked at in windows of 64 bytes that begin at its first byte. The population counts of
+ * the delimiter masks give the number of its fields for nothing, and NTH finds any of them.
+ */
+
+/* Return where delimiter k (from 1) of a line stands, counted from the line's start. */
+TARGET static inline size_t
+NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, unsigned k)
+{
+#ifdef LIST
+    if (last < LISTED)
+        return listed[k - 1];
+#else
+    (void)listed;
+#endif
+    unsigned window;
+    if (last < 3) {  /* without a branch: which window it is in cannot be predicted */
+        unsigned first = POPCOUNT(masks[0]), second = POPCOUNT(masks[1]);
+        unsigned beyond1 = k > first, beyond2 = k > first + second;
+        window = beyond1 + beyond2;
+        k -= (beyond1 ? first : 0) + (beyond2 ? second : 0);
+    } else {
+        unsigned here;
+        for (window = 0; k > (here = POPCOUNT(masks[window])); window++)
+            k -= here;
+    }
+    return window * 64 + NTH(masks[window], k);
+}
+
+/* Scan lines from p on; return where the first one begins that comes too close to the end. */
+TARGET static const uint8_t *
+NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
+{
+    const FieldSpec *spec = scan->spec;
+    const uint8_t delimiter = spec->delimiter;
+    while (end - p >= WINDOW + SLACK) {
+        const uint8_t *line = p;
+        uint64_t masks[WINDOWS] = {0, 0, 0}, newlines;
+        uint8_t listed[LISTED * WINDOW + WINDOW];
+        unsigned window = 0, delimiters = 0;
+        for (;;) {
+            MASKS(p, delimiter, masks[window], newlines);
+#ifdef LIST
+            if (window < LISTED)
+                LIST(listed + delimiters, masks[window], window);
+#endif
+            if (newlines)
+                break;
+            delimiters += POPCOUNT(masks[window]);
+            p += WINDOW;
+            if (++window == WINDOWS || end - p < WINDOW + SLACK)
+                goto slow;
+        }
+        unsigned stop = LOWEST(newlines);
+        masks[window] &= (UINT64_C(1) << stop) - 1;
+        delimiters += POPCOUNT(masks[window]);
+        p += stop;
+        const uint8_t *line_end = p - (p > line && p[-1] == '\r');
+        p++;
+        scan->lines++;
+        if (delimiters < spec->least || delimiters > spec->most || line == line_end) {
+            refuse(scan, line_end > line);
+            continue;
+        }
+        uint8_t *key = scan->keys[scan->batch.used], *out = key;
+        for (unsigned r = 0; r < spec->runs; r++) {
+            Run run = spec->run[r];
+            const uint8_t *from = line, *to = line_end;
+            if (run.first)
+                from += NAME(find)(masks, listed, window, run.first) + 1;
+            if (run.last <= delimiters)
+                to = line + NAME(find)(masks, listed, window, run.last);
+            size_t length = (size_t)(to - from);
+            if (length + (size_t)(out - key) > SHORT) {
+                p = line;
+                goto slow_again;
+            }
+            memcpy(out, from, SHORT);
+            out += length;
+            *out++ = delimiter;
+        }
+        memset(out - 1, 0, SHORT);
+        if (batch_add(&scan->batch, scan->table, key, (uint32_t)(out - key) - 1, 1) < 0)
+            return NULL;
+        continue;
+    slow_again:
+        scan->lines--;
+    slow:
+        p = scan_slowly(scan, line, end);
+        if (p == NULL)
+            return NULL;
+    }
+    return p;
+}
