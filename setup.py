@@ -5,13 +5,14 @@ Without a compiler the package installs all the same and counts with the pure ke
 """
 
 import os
+from pathlib import Path
 
 from setuptools import Extension, setup
 
 native = Extension(
     "mapreduce.kernel._native",
-    sources=["mapreduce/kernel/_native.c"],
-    depends=[f"mapreduce/kernel/_{part}.h" for part in ("packed", "scan", "table", "variant")],
+    sources=["mapreduce/kernel/_native.c", "mapreduce/kernel/_ranking.c"],
+    depends=[str(header) for header in Path("mapreduce/kernel").glob("*.h")],
     extra_compile_args=["-O2", "-std=c11"],
     py_limited_api=True,
     optional=os.environ.get("MAPREDUCE_REQUIRE_NATIVE") != "1",

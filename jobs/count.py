@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from mapreduce import FieldMapper, Table, UsageError
-from mapreduce.job import Row
+from mapreduce.counts import Counts, ranked
 
 
 @dataclass(frozen=True)
@@ -21,23 +20,15 @@ class FieldCount:
     top: int | None = None
     outputs: ClassVar[Sequence[str]] = ("counts.csv",)
     side_inputs: ClassVar[Sequence[Path]] = ()
+    takes_packed: ClassVar[bool] = True
 
-    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
+    def finish(self, counts: Counts, /) -> Sequence[Table]:
         """Return one row for each combination of values, the most frequent first, then by bytes."""
-        ordered = sorted(sorted(counts), key=counts.__getitem__, reverse=True)  # stable
-        kept = ordered[: self.top]
-        note = f"{len(kept):,} of {len(counts):,} distinct values"
+        delimiter = self.mapper.delimiter if len(self.mapper.fields) > 1 else None
+        rows = ranked(counts, delimiter, self.top)
+        note = f"{len(rows):,} of {len(counts):,} distinct values"
         header = (*(f"Field{number}" for number in self.mapper.fields), "Count")
-        return [Table(self.outputs[0], header, self._rows(kept, counts), note)]
-
-    def _rows(self, keys: Sequence[bytes], counts: Counter[bytes]) -> Sequence[Row]:
-        delimiter = self.mapper.delimiter.decode(errors="surrogateescape")
-        texts = [key.decode(errors="surrogateescape") for key in keys]
-        if len(self.mapper.fields) == 1:
-            return list(zip(texts, map(counts.__getitem__, keys), strict=True))
-        return [
-            (*text.split(delimiter), counts[key]) for text, key in zip(texts, keys, strict=True)
-        ]
+        return [Table(self.outputs[0], header, rows, note)]
 
 
 def count(

@@ -19,7 +19,8 @@ from typing import Annotated, ClassVar, Final
 from jobs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
 from jobs.protocols import protocol_name, small_number
 from mapreduce import SKIPPED, FieldMapper, Table
-from mapreduce.job import Judgement, Row
+from mapreduce.job import Judgement
+from mapreduce.table import Row
 
 DSTPORT, PROTOCOL, LOG_STATUS = 7, 8, 14
 WIDTH: Final = 14

@@ -9,10 +9,11 @@ True
 from mapreduce.engine import Result, run
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.fields import FieldMapper
-from mapreduce.job import SKIPPED, Job, KeyCount, Table
+from mapreduce.job import SKIPPED, Job, KeyCount
 from mapreduce.lines import LineMapper, Malformed
 from mapreduce.partial import Reject
 from mapreduce.stats import Stats
+from mapreduce.table import Table
 
 __all__ = [
     "SKIPPED",

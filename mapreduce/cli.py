@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperGroup
@@ -28,11 +28,12 @@ from mapreduce.engine import Result, run
 from mapreduce.errors import MalformedError, MapReduceError, Stopped, UsageError
 from mapreduce.inputs import STDIN as STDOUT
 from mapreduce.inputs import find_sources, printable
-from mapreduce.job import Job, Table
-from mapreduce.output import check_targets, write_csv, write_files
+from mapreduce.job import Job
+from mapreduce.output import check_targets, write_files
 from mapreduce.registry import Factory, find_job, list_jobs
 from mapreduce.signals import StopRequest
 from mapreduce.split import Tick
+from mapreduce.table import Table, table_text
 
 _INPUTS = Annotated[
     list[Path] | None, typer.Argument(help="Files to count, or - for standard input.")
@@ -259,15 +260,9 @@ def _check_outputs(job: Job, paths: Sequence[str], options: RunOptions) -> None:
 
 def _print_table(table: Table) -> None:
     """Write a table to standard output, bytes that are not UTF-8 as they came."""
-    with open(
-        sys.stdout.fileno(),
-        "w",
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="",
-        closefd=False,
-    ) as file:
-        write_csv(table, file)
+    sys.stdout.flush()
+    with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+        file.writelines(table_text(table))
 
 
 @contextlib.contextmanager
@@ -310,13 +305,11 @@ def _report(result: Result) -> Iterator[str]:
 def _write_stats(result: Result, target: str) -> None:
     import json  # noqa: PLC0415 - only needed here, and start-up counts
 
-    def write(file: TextIO) -> None:
-        file.write(json.dumps(result.stats.as_dict(), indent=2) + "\n")
-
+    text = json.dumps(result.stats.as_dict(), indent=2) + "\n"
     if target == STDOUT:
-        write(sys.stdout)
+        sys.stdout.write(text)
     else:
-        write_files({Path(target): write}, check=lambda: None)
+        write_files({Path(target): [text.encode()]}, check=lambda: None)
 
 
 def _say(*lines: str) -> None:

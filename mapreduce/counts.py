@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+
+from mapreduce.table import Row
 
 
 class Packed(Protocol):
     """Counts as bytes."""
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
 
     def unpack(self) -> Counter[bytes]:
         """Return them as a new Counter."""
@@ -22,25 +28,35 @@ class Packed(Protocol):
     def merge(self, other: Any, /) -> Packed:
         """Return the sum of both, which are packed in the same way."""
 
+    def ranked(self, delimiter: bytes | None, top: int | None) -> Sequence[Row]:
+        """See ``ranked``."""
+
 
 Counts: TypeAlias = Counter[bytes] | Packed
 
 
 @dataclass(frozen=True, slots=True)
 class PickledCounts:
-    """A Counter as bytes."""
+    """A Counter of so many keys as bytes."""
 
     data: bytes
+    keys: int
 
     @classmethod
     def of(cls, counts: Counter[bytes]) -> PickledCounts:
-        return cls(pickle.dumps(counts, protocol=5))
+        return cls(pickle.dumps(counts, protocol=5), len(counts))
+
+    def __len__(self) -> int:
+        return self.keys
 
     def unpack(self) -> Counter[bytes]:
         return pickle.loads(self.data)  # type: ignore[no-any-return]  # noqa: S301 - this run's own
 
     def merge(self, other: PickledCounts, /) -> PickledCounts:
         return self.of(_add(self.unpack(), other.unpack()))
+
+    def ranked(self, delimiter: bytes | None, top: int | None) -> Sequence[Row]:
+        return ranked(self.unpack(), delimiter, top)
 
 
 def pack(counts: Counts) -> Packed:
@@ -64,3 +80,26 @@ def _add(left: Counter[bytes], right: Counter[bytes]) -> Counter[bytes]:
     large, small = sorted((left, right), key=len, reverse=True)
     large.update(small)
     return large
+
+
+def ranked(counts: Counts, delimiter: bytes | None = None, top: int | None = None) -> Sequence[Row]:
+    """Return rows of a key and its count, the highest first, equal ones by the bytes of the key.
+
+    Only the first ``top``; a key is cut into columns at ``delimiter``. Bytes that are not UTF-8
+    become surrogate escapes.
+    """
+    if not isinstance(counts, Counter):
+        return counts.ranked(delimiter, top)
+    keys = sorted(sorted(counts), key=counts.__getitem__, reverse=True)[:top]  # stable
+    return rows_of(((key, counts[key]) for key in keys), delimiter)
+
+
+def rows_of(items: Iterable[tuple[bytes, int]], delimiter: bytes | None) -> list[Row]:
+    """Return keys and counts as rows."""
+    if delimiter is None:
+        return [(_text(key), count) for key, count in items]
+    return [(*map(_text, key.split(delimiter)), count) for key, count in items]
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="surrogateescape")

@@ -10,40 +10,46 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from mapreduce import kernel
-from mapreduce.counts import unpack
+from mapreduce.counts import Counts, unpack
+from mapreduce.crew import gather
 from mapreduce.errors import ConservationError, MalformedError, UsageError
 from mapreduce.inputs import Source, find_sources
-from mapreduce.job import Job, Table
-from mapreduce.mapper import BLOCK, cool, map_split
+from mapreduce.job import Job
+from mapreduce.mapper import BLOCK
 from mapreduce.output import check_targets, write_tables
+from mapreduce.pace import Pace, pace_of
 from mapreduce.partial import Partial, Reject
 from mapreduce.reduce import MapPool, map_reduce
 from mapreduce.split import Split, Tick, find_splits
 from mapreduce.stats import Clock, Stats
+from mapreduce.table import Table
 
 START_METHODS = (None, "fork", "forkserver", "spawn")
 SHOWN = 10
 """Malformed lines that a run locates."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
     """What a run found: merged counts by key, the job's tables, the figures, the first rejects."""
 
-    counts: Counter[bytes]
+    merged: Counts
     tables: Sequence[Table]
     stats: Stats
     rejects: Sequence[Reject]
     written: Sequence[Path]
+
+    @cached_property
+    def counts(self) -> Counter[bytes]:
+        """The merged counts as a Counter, made when it is first asked for."""
+        return unpack(self.merged)
 
 
 def run(
@@ -76,28 +82,41 @@ def run(
     if start_method not in START_METHODS:
         raise UsageError(f"start_method must be fork, forkserver or spawn, not {start_method!r}")
     sources = find_sources(inputs)
-    processes = _processes(sources, usable_cpus() if workers is None else workers)
+    pace = pace_of(job.mapper)
+    processes = _processes(sources, usable_cpus() if workers is None else workers, pace)
     directory = None if output is None else Path(output)
     _check_output(job, directory, sources)
     ledger = _Ledger()
     splits = ledger.record(
-        find_splits(sources, workers=processes, split_size=split_size, tick=tick)
+        find_splits(sources, workers=processes, pace=pace, split_size=split_size, tick=tick)
     )
     clock.lap("plan")
-    with _crew(splits, processes, pool, start_method, tick) as crew:
-        per_block, per_split = (tick, None) if crew.in_parent else (None, tick)
-        count = partial(
-            map_split, mapper=job.mapper, block_size=block_size, wanted=SHOWN, tick=per_block
+    mapping = {"mapper": job.mapper, "block_size": block_size, "wanted": SHOWN}
+    with gather(
+        splits,
+        processes,
+        mapping=mapping,
+        pace=pace,
+        pool=pool,
+        start_method=start_method,
+        tick=tick,
+    ) as crew:
+        arrived = partial(_arrived, clock, None if crew.in_parent else tick)
+        merged = map_reduce(
+            crew.pool,
+            crew.count,
+            crew.tasks,
+            done=crew.done,
+            wanted=SHOWN,
+            pack=not crew.in_parent,
+            mapped=arrived,
         )
-        arrived = partial(_arrived, clock, per_split)
-        pack = not crew.in_parent
-        merged = map_reduce(crew.pool, count, crew.splits, wanted=SHOWN, pack=pack, mapped=arrived)
-    counts = unpack(merged.counts)
+    counts = merged.counts if getattr(job, "takes_packed", False) else unpack(merged.counts)
     clock.lap("reduce")
     ledger.check(merged, sources)
     if strict and merged.malformed:
         raise MalformedError(merged.malformed, merged.rejects)
-    tables = job.finish(counts)
+    tables = job.finish(cast(Counter[bytes], counts))
     clock.lap("finish")
     written = [] if directory is None else write_tables(tables, directory, check=lambda: tick(0))
     clock.lap("write")
@@ -120,9 +139,9 @@ def _check_positive(**options: int | None) -> None:
             raise UsageError(f"{name} must be at least 1, not {value}")
 
 
-def _processes(sources: Iterable[Source], workers: int) -> int:
+def _processes(sources: Iterable[Source], workers: int, pace: Pace) -> int:
     """Return how many processes pay: one for a small input; how long a stream is shows later."""
-    small = sum(source.size or kernel.PAYS_FROM for source in sources) < kernel.PAYS_FROM
+    small = sum(source.size or pace.pays_from for source in sources) < pace.pays_from
     return 1 if small else workers
 
 
@@ -181,57 +200,3 @@ def _stats(
         kernel=kernel.NAME,
         seconds=seconds,
     )
-
-
-class InParent:
-    """The pool that is no pool: this process itself, for small inputs and for debugging."""
-
-    def imap_unordered(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], /
-    ) -> Iterator[Any]:
-        return map(func, iterable)
-
-
-@dataclass(frozen=True, slots=True)
-class _Crew:
-    """Who counts which splits."""
-
-    pool: MapPool
-    splits: Iterable[Split]
-    workers: int
-    in_parent: bool = False
-
-
-@contextmanager
-def _crew(
-    splits: Iterator[Split],
-    processes: int,
-    pool: MapPool | None,
-    start_method: str | None,
-    tick: Tick,
-) -> Iterator[_Crew]:
-    """Choose who counts: the given pool, this process if the input is small, or a pool of ours."""
-    if pool is not None:
-        yield _Crew(pool, splits, processes)
-        return
-    head = [] if processes == 1 else _take(splits, kernel.PAYS_FROM)
-    splits = chain(head, splits)
-    if sum(split.size for split in head) < kernel.PAYS_FROM:
-        try:
-            yield _Crew(InParent(), splits, 1, in_parent=True)
-        finally:
-            cool()
-        return
-    from mapreduce.pool import Pool  # noqa: PLC0415 - multiprocessing costs a small run 15 ms
-
-    with Pool(processes, start_method=start_method, tick=lambda: tick(0)) as own:
-        yield _Crew(own, splits, processes)
-
-
-def _take(splits: Iterator[Split], size: int) -> list[Split]:
-    """Take splits until they have ``size`` bytes together."""
-    taken = []
-    while size > 0 and (split := next(splits, None)):
-        taken.append(split)
-        size -= split.size
-    return taken

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mapreduce import kernel
 from mapreduce.counts import Counts
 from mapreduce.job import SKIPPED, Judgement, Tally
+from mapreduce.pace import Pace
 
 
 def accept(_key: bytes, /) -> Judgement:
@@ -42,6 +43,11 @@ class FieldMapper:
     def table(self) -> kernel.Table:
         """Return an empty table; raise ``ValueError`` if there can be none."""
         return kernel.FieldTable(self.delimiter, self.fields, self.width)
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the kernel is."""
+        return kernel.PACE
 
     def start(self) -> FieldCombiner:
         return FieldCombiner(self)

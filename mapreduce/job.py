@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from mapreduce.counts import Counts
-
-Row: TypeAlias = tuple[str | int, ...]
+from mapreduce.counts import Counts, ranked
+from mapreduce.table import Table
 
 
 class Verdict(enum.Enum):
@@ -30,19 +29,6 @@ SKIPPED: Final = Verdict.SKIPPED
 
 Judgement: TypeAlias = str | Verdict | None
 """``None``: counted. ``SKIPPED``: carries no data by its own format. A text: malformed, and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One result file: its name, its header, its rows in order, and a note for the summary.
-
-    Text may hold surrogate escapes (PEP 383): bytes that are not UTF-8 are written as they came.
-    """
-
-    name: str
-    header: tuple[str, ...]
-    rows: Sequence[Row]
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +62,11 @@ class Mapper(Protocol):
 
 
 class Job(Protocol):
-    """Anything that can be counted."""
+    """Anything that can be counted.
+
+    ``finish`` is given a Counter. A job whose ``takes_packed`` is true is given the counts as they
+    come, packed or a Counter, for ``ranked``: with millions of keys that is ten times faster.
+    """
 
     @property
     def mapper(self) -> Mapper:
@@ -108,6 +98,5 @@ class KeyCount:
         return (self.output,)
 
     def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        rows = [(key.decode(errors="surrogateescape"), count) for key, count in ordered]
+        rows = ranked(counts)
         return [Table(self.output, self.header, rows, note=f"{len(rows):,} keys")]

@@ -1,4 +1,4 @@
-r"""The worker's side: read one Split in blocks of whole lines and count it.
+r"""The worker's side: read Splits in blocks of whole lines and count them.
 
 Memory does not depend on the split's size: blocks are read into one reused buffer, which grows only
 for a line longer than itself. Every line that reaches a combiner ends with ``\n``, which the last
@@ -8,12 +8,12 @@ mapping is a SIGBUS, a short read is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import RawIOBase
 from typing import BinaryIO, cast
 
 from mapreduce.errors import InputError, TaskError
-from mapreduce.job import Combiner, Mapper
+from mapreduce.job import Combiner, Mapper, Tally
 from mapreduce.partial import EXCERPT, Partial, Reject
 from mapreduce.split import Split, Tick
 
@@ -32,38 +32,56 @@ def map_split(
     wanted: int = 0,
     tick: Tick | None = None,
 ) -> Partial:
-    """Count one split; locate its first ``wanted`` malformed lines.
+    """Count one split; see ``map_splits``."""
+    return map_splits([split], mapper, block_size=block_size, wanted=wanted, tick=tick)
+
+
+def map_splits(
+    splits: Iterable[Split],
+    mapper: Mapper,
+    *,
+    block_size: int = BLOCK,
+    wanted: int = 0,
+    tick: Tick | None = None,
+) -> Partial:
+    """Count splits into one partial; locate the first ``wanted`` malformed lines.
 
     ``tick`` is called with the size of each block in bytes. Raises ``InputError`` for a file that
     has become shorter or cannot be read any more.
     """
     combiner = _warm.pop(mapper, None) or mapper.start()
-    lines = skipped = malformed = 0
+    lines = skipped = malformed = size = number = 0
     rejects: list[Reject] = []
-    offset = split.start
-    for block in read_blocks(split, block_size):
-        try:
-            tally = combiner.map_block(block, wanted - len(rejects))
-        except (Exception, SystemExit) as error:
-            raise TaskError.of(str(split), error) from error
-        lines, skipped = lines + tally.lines, skipped + tally.skipped
-        malformed += tally.malformed
-        rejects += (_reject(split, offset, block, *where) for where in tally.malformed_at)
-        if tick:
-            tick(min(len(block), split.end - offset))
-        offset += len(block)
+    for split in splits:
+        offset = split.start
+        for block in read_blocks(split, block_size):
+            tally = _map_block(combiner, block, wanted - len(rejects), split)
+            lines, skipped = lines + tally.lines, skipped + tally.skipped
+            malformed += tally.malformed
+            rejects += (_reject(split, offset, block, *where) for where in tally.malformed_at)
+            if tick:
+                tick(min(len(block), split.end - offset))
+            offset += len(block)
+        size, number = size + split.size, number + 1
     counts, counted = combiner.drain()
     _warm[mapper] = combiner
     return Partial(
         counts,
-        splits=1,
-        size=split.size,
+        splits=number,
+        size=size,
         lines=lines,
         counted=counted,
         skipped=skipped,
         malformed=malformed,
         rejects=tuple(rejects),
     )
+
+
+def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
+    try:
+        return combiner.map_block(block, wanted)
+    except (Exception, SystemExit) as error:
+        raise TaskError.of(str(split), error) from error
 
 
 def cool() -> None:

@@ -6,23 +6,16 @@ all are complete are they renamed. Until then, whatever was there before is unto
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
 
 from mapreduce.errors import OutputError, UsageError
 from mapreduce.inputs import STDIN, printable
-from mapreduce.job import Row, Table
-
-ROWS: Final = 4096
-"""Rows that are made text at once."""
+from mapreduce.table import Table, table_text
 
 
 def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None:
@@ -61,52 +54,31 @@ def _check_directory(directory: Path) -> None:
 def write_tables(
     tables: Iterable[Table], directory: Path, *, check: Callable[[], object]
 ) -> list[Path]:
-    """Write each table as CSV (RFC 4180, line feeds, UTF-8) into ``directory``; return the paths.
+    """Write each table as CSV into ``directory``; return the paths.
 
     ``check`` is called at the last moment at which nothing has been changed yet, and may raise.
     Raises ``OutputError``.
     """
-    writers = {directory / table.name: partial(write_csv, table) for table in tables}
-    write_files(writers, check=check)
-    return list(writers)
+    texts = {directory / table.name: table_text(table) for table in tables}
+    write_files(texts, check=check)
+    return list(texts)
 
 
-def write_csv(table: Table, file: TextIO) -> None:
-    """Write one table, its header first."""
-    file.write(_csv_text([table.header]))
-    file.writelines(
-        _csv_text(table.rows[start : start + ROWS]) for start in range(0, len(table.rows), ROWS)
-    )
-
-
-def _csv_text(rows: Sequence[Row]) -> str:
-    """Return rows as CSV; before Python 3.13 the module leaves a carriage return unquoted."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    if "\r" not in text.getvalue():
-        return text.getvalue()
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
-    return text.getvalue()
-
-
-def write_files(
-    writers: Mapping[Path, Callable[[TextIO], object]], *, check: Callable[[], object]
-) -> None:
+def write_files(texts: Mapping[Path, Iterable[bytes]], *, check: Callable[[], object]) -> None:
     """Make all files complete, then rename all; raise ``OutputError`` with nothing changed."""
     with ExitStack() as temporaries:
         renames = [
-            (_write_beside(target, write, temporaries), target) for target, write in writers.items()
+            (_write_beside(target, text, temporaries), target) for target, text in texts.items()
         ]
         check()
         for temporary, target in renames:
             with _blamed_on(target):
                 temporary.replace(os.path.realpath(target))
-        for directory in {Path(os.path.realpath(target)).parent for target in writers}:
+        for directory in {Path(os.path.realpath(target)).parent for target in texts}:
             _sync_directory(directory)
 
 
-def _write_beside(target: Path, write: Callable[[TextIO], object], temporaries: ExitStack) -> Path:
+def _write_beside(target: Path, text: Iterable[bytes], temporaries: ExitStack) -> Path:
     """Write a synced temporary file in the directory of the target, and see that it will go."""
     real = Path(os.path.realpath(target))  # a link stays a link; what it points to is replaced
     with _blamed_on(real.parent):
@@ -118,8 +90,8 @@ def _write_beside(target: Path, write: Callable[[TextIO], object], temporaries: 
         temporary.unlink(missing_ok=True)  # of a killed process that had our number
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         temporaries.callback(temporary.unlink, missing_ok=True)
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:  # noqa: PTH123
-            write(file)
+        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor
+            file.writelines(text)
             file.flush()
             os.fchmod(handle, _mode(real))
             os.fsync(handle)

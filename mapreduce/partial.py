@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mapreduce.counts import Counts
 from mapreduce.inputs import Source, printable
@@ -29,7 +29,8 @@ class Reject:
 class Partial:
     """The counts of some splits, what became of their lines, and the first malformed of them.
 
-    Conservation: ``lines == counted + skipped + malformed``.
+    Conservation: ``lines == counted + skipped + malformed``. ``level`` is its height in the tree of
+    merges: 0 as a mapper made it.
     """
 
     counts: Counts
@@ -40,3 +41,4 @@ class Partial:
     skipped: int = 0
     malformed: int = 0
     rejects: tuple[Reject, ...] = ()
+    level: int = field(default=0, compare=False)

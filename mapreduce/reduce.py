@@ -1,4 +1,4 @@
-"""Merge partial results two by two, inside the pool, as soon as two of one size are there.
+"""Merge partial results two by two, inside the pool, as soon as two of one level are there.
 
 So the merges form a tree whose depth is about the logarithm of the number of splits. The parent
 only passes partials on. Merging is commutative and associative, so
@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Protocol
 
 from mapreduce import counts
 from mapreduce.partial import Partial, Reject
-from mapreduce.split import Split
 
 
 class MapPool(Protocol):
@@ -40,25 +40,27 @@ class Merge:
 
 def map_reduce(
     pool: MapPool,
-    map_split: Callable[[Split], Partial],
-    splits: Iterable[Split],
+    map_task: Callable[[Any], Partial],
+    tasks: Iterable[Any],
     *,
+    done: Iterable[Partial] = (),
     wanted: int,
     pack: bool,
     mapped: Callable[[Partial], object],
 ) -> Partial:
-    """Map every split and merge all partials into one; keep the first ``wanted`` rejects.
+    """Map every task and merge all partials into one; keep the first ``wanted`` rejects.
 
-    ``mapped`` is called with the partial of each split as it arrives. ``pack`` says that partials
+    A task is a split, or whatever ``map_task`` takes. ``done`` are partials that are there already.
+    ``mapped`` is called with the partial of each task as it arrives. ``pack`` says that partials
     travel between processes.
     """
-    ready: list[Partial] = []
-    step = partial(_step, map_split, wanted, pack)
-    remaining = iter(splits)
+    ready = list(done)
+    step = partial(_step, map_task, wanted, pack)
+    remaining = iter(tasks)
     while True:
         for result in pool.imap_unordered(step, _tasks(ready, remaining)):
             ready.append(result)
-            if result.splits == 1:
+            if result.level == 0:
                 mapped(result)
         if len(ready) < 2:
             return ready.pop() if ready else Partial(Counter())
@@ -75,6 +77,7 @@ def merge(left: Partial, right: Partial, wanted: int) -> Partial:
         skipped=left.skipped + right.skipped,
         malformed=left.malformed + right.malformed,
         rejects=tuple(sorted(left.rejects + right.rejects, key=_place)[:wanted]),
+        level=max(left.level, right.level) + 1,
     )
 
 
@@ -82,21 +85,21 @@ def _place(reject: Reject) -> tuple[int, int]:
     return reject.source.index, reject.offset
 
 
-def _tasks(ready: list[Partial], splits: Iterator[Split]) -> Iterator[Split | Merge]:
-    """Yield a merge whenever two partials of one size are ready, else the next split.
+def _tasks(ready: list[Partial], remaining: Iterator[Any]) -> Iterator[Any]:
+    """Yield a merge whenever two partials of one level are ready, else the next task.
 
-    Sizes are powers of two: merging whatever comes would add one split after the other to one
-    ever larger partial, a chain and no tree. What is left when the splits are, is merged anyway.
+    Merging whatever comes would add one split after the other to one
+    ever larger partial, a chain and no tree. What is left when the tasks are, is merged anyway.
     """
     while True:
         if pair := _pair(ready):
             yield Merge(*pair)
-        elif split := next(splits, None):
-            yield split
+        elif task := next(remaining, None):
+            yield task
         else:
             break
     while len(ready) >= 2:
-        ready.sort(key=_level, reverse=True)
+        ready.sort(key=attrgetter("level"), reverse=True)
         yield Merge(ready.pop(), ready.pop())
 
 
@@ -104,22 +107,16 @@ def _pair(ready: list[Partial]) -> tuple[Partial, Partial] | None:
     """Take two partials of one level out of those that are ready, if there are two."""
     waiting: dict[int, Partial] = {}
     for part in ready:
-        other = waiting.setdefault(_level(part), part)
+        other = waiting.setdefault(part.level, part)
         if other is not part:
             ready[:] = [rest for rest in ready if rest is not part and rest is not other]
             return other, part
     return None
 
 
-def _level(part: Partial) -> int:
-    return part.splits.bit_length()
-
-
-def _step(
-    map_split: Callable[[Split], Partial], wanted: int, pack: bool, task: Split | Merge
-) -> Partial:
-    if isinstance(task, Split):
-        result = map_split(task)
-    else:
+def _step(map_task: Callable[[Any], Partial], wanted: int, pack: bool, task: Any) -> Partial:
+    if isinstance(task, Merge):
         result = merge(task.left, task.right, wanted)
+    else:
+        result = map_task(task)
     return replace(result, counts=counts.pack(result.counts)) if pack else result

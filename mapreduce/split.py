@@ -12,11 +12,12 @@ import os
 import select
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import BinaryIO
 
 from mapreduce.errors import InputError
 from mapreduce.inputs import Source
-from mapreduce.kernel import LARGEST
+from mapreduce.pace import PYTHON, Pace
 
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
@@ -44,43 +45,51 @@ class Split:
 
 
 def find_splits(
-    sources: Iterable[Source], *, workers: int, split_size: int | None, tick: Tick
+    sources: Iterable[Source],
+    *,
+    workers: int,
+    pace: Pace = PYTHON,
+    split_size: int | None,
+    tick: Tick,
 ) -> Iterator[Split]:
     """Yield the splits of all sources in order, each as large as is good for ``workers``.
 
-    ``split_size`` (bytes) asks for splits of about that size instead. Streams are read when their
-    turn comes, one chunk for each split that is taken. Raises ``InputError``.
+    The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
+    that size instead. Streams are read when their turn comes, one chunk for each split that is
+    taken. Raises ``InputError``.
     """
+    trial = [pace.trial] if pace.trial and workers > 1 else []
     for source in sources:
         with source.open() as file:
             if source.size is None:
                 yield from _read_chunks(source, file, split_size or CHUNK, tick)
+            elif split_size is not None:
+                yield from _cut(source, file, repeat(split_size))
             else:
-                sizes = _guided(source.size, workers) if split_size is None else _even(split_size)
-                yield from _cut(source, file, sizes)
+                sizes = _factored(source.size - sum(trial), workers, pace.largest)
+                yield from _cut(source, file, chain(trial, sizes))
+                trial = []
 
 
-def _guided(size: int, workers: int) -> Callable[[int], int]:
-    """Return large splits first and small ones last, so that all workers end together.
+def _factored(size: int, workers: int, largest: int) -> Iterator[int]:
+    """Yield the sizes wanted, large ones first and small ones last: so all workers end together.
 
-    Guided self-scheduling (Polychronopoulos and Kuck, 1987): each split takes a fixed share of
-    what is left, and at least a sixteenth of a worker's share of all, because every split costs a
-    partial result. One worker has nobody to wait for.
+    Factoring (Hummel, Schonberg and Flynn, 1992): rounds of one split for each worker, each round
+    four fifths of what is left; none is less than a sixteenth of a worker's share of all, because
+    every split costs a partial result. One worker has nobody to wait for.
     """
-    if workers == 1:
-        return lambda _start: LARGEST
-    least = max(SMALLEST, size // (16 * workers))
-    return lambda start: min(LARGEST, max(least, 2 * (size - start) // (3 * workers)))
+    least = largest if workers == 1 else max(SMALLEST, size // (16 * workers))
+    while True:
+        wanted = min(largest, max(least, 4 * size // (5 * workers)))
+        for _ in range(workers):
+            size -= wanted
+            yield wanted
 
 
-def _even(split_size: int) -> Callable[[int], int]:
-    return lambda _start: split_size
-
-
-def _cut(source: Source, file: BinaryIO, wanted: Callable[[int], int]) -> Iterator[Split]:
+def _cut(source: Source, file: BinaryIO, sizes: Iterator[int]) -> Iterator[Split]:
     size, start = source.size or 0, 0
     while start < size:
-        target = start + wanted(start)
+        target = start + next(sizes)
         end = size if target >= size else min(size, _next_line(source, file, target))
         yield Split(source, start, end)
         start = end

@@ -170,7 +170,7 @@ def test_inputs_may_be_named_with_and_without_an_option(shell: Shell) -> None:
 
 
 def test_a_large_input_is_counted_by_several_processes(shell: Shell) -> None:
-    times = kernel.PAYS_FROM // len(FLOWS) + 1
+    times = kernel.PACE.pays_from // len(FLOWS) + 1
     shell.write(large_log=FLOWS * times)
     done = shell.run(
         *("flowlogs", "large.log", "-l", "lookup.csv", "-j", "2", "--stats", "-", "-o", "out")

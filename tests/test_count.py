@@ -44,7 +44,7 @@ def test_values_come_by_descending_count_then_by_bytes(tmp_path: Path) -> None:
     path.write_bytes(LINES)
     [table] = run(count("1,2"), [path]).tables
     assert table.header == ("Field1", "Field2", "Count")
-    assert table.rows == [("a", "x", 2), ("b", "x", 1), ("b", "y", 1)]
+    assert list(table.rows) == [("a", "x", 2), ("b", "x", 1), ("b", "y", 1)]
     assert table.note == "3 of 3 distinct values"
 
 

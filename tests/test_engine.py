@@ -28,6 +28,7 @@ from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.engine import SHOWN, usable_cpus
 from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
 from mapreduce.job import Judgement, Mapper, Tally
+from mapreduce.pace import Pace
 
 FLOWS = FlowLogs(LOOKUP)
 LOG = b"".join(
@@ -47,7 +48,7 @@ class StopError(Exception):
 def run_split(inputs: Iterable[Path | str], job: Any = FLOWS, **options: Any) -> Result:
     """Run with processes from the first byte on (if ``workers`` are more than 1)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mapreduce.kernel.PAYS_FROM", 1)
+        patch.setattr("mapreduce.engine.pace_of", lambda _mapper: Pace(1, 512 << 20))
         return run(job, inputs, **options)
 
 

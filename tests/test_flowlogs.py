@@ -12,7 +12,7 @@ import pytest
 from jobs.flowlogs import FlowLogs, flowlogs, judge_record
 from jobs.lookup import Pair
 from mapreduce import SKIPPED, Result, UsageError, run
-from mapreduce.job import Row
+from mapreduce.table import Row
 
 TAGS = {(443, 6): "web", (22, 6): "ssh", (53, 17): "dns"}
 COUNTED = [

@@ -72,7 +72,7 @@ def test_a_packed_partial_is_the_same_partial(parts: list[Partial]) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 4, 16])
 def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(size: int) -> None:
-    """64 splits, whose counts say how deep the merges went: a chain would be 63 deep."""
+    """64 splits, and how deep the merges went: a chain would be 63 deep."""
 
     @dataclass
     class Depths:
@@ -86,15 +86,14 @@ def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(size: int) -> N
 
         def done(self, task: Any) -> Partial:
             if isinstance(task, Merge):
-                depth = 1 + max(task.left.lines, task.right.lines)
-                return Partial(Counter(), splits=task.left.splits + task.right.splits, lines=depth)
+                return merge(task.left, task.right, 0)
             return Partial(Counter(), splits=1)
 
     splits = [Split(Source(0, "x", 64, 0, 0), n, n + 1) for n in range(64)]
     options: dict[str, Any] = {"wanted": 0, "pack": False, "mapped": lambda _part: None}
     whole = map_reduce(Depths(), lambda _split: Partial(Counter()), splits, **options)
     assert whole.splits == 64
-    assert whole.lines <= 2 * 6  # twice the logarithm of 64
+    assert whole.level <= 2 * 6  # twice the logarithm of 64
 
 
 def packed(part: Partial) -> Partial:

@@ -18,6 +18,7 @@ from naive import lines_of
 from mapreduce import split
 from mapreduce.errors import InputError
 from mapreduce.inputs import Source, find_sources
+from mapreduce.pace import PYTHON, Pace
 from mapreduce.split import Split, find_splits
 
 
@@ -30,9 +31,13 @@ def ignore(_size: int) -> None:
 
 
 def splits_of(
-    *paths: Path | str, size: int | None, tick: Callable[[int], None] = ignore, workers: int = 2
+    *paths: Path | str,
+    size: int | None,
+    tick: Callable[[int], None] = ignore,
+    workers: int = 2,
+    pace: Pace = PYTHON,
 ) -> Iterator[Split]:
-    return find_splits(find_sources(paths), workers=workers, split_size=size, tick=tick)
+    return find_splits(find_sources(paths), workers=workers, pace=pace, split_size=size, tick=tick)
 
 
 def line_starts(data: bytes) -> list[int]:
@@ -56,19 +61,27 @@ def test_a_line_belongs_to_the_split_that_holds_its_first_byte(
     assert end == len(data)
 
 
-@given(flow_logs.filter(bool), st.integers(1, 9), st.integers(1, 50), st.integers(0, 400))
-def test_guided_splits_are_the_file_and_become_smaller(
-    write_logs: WriteLogs, data: bytes, workers: int, smallest: int, more: int
+@given(
+    flow_logs.filter(bool),
+    st.integers(1, 9),
+    st.tuples(st.integers(1, 50), st.integers(0, 400), st.integers(0, 99)),
+)
+def test_splits_of_no_given_size_are_the_file_and_become_smaller(
+    write_logs: WriteLogs, data: bytes, workers: int, drawn: tuple[int, int, int]
 ) -> None:
+    smallest, more, trial = drawn
     largest = smallest + more
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(split, "SMALLEST", smallest)
-        patch.setattr(split, "LARGEST", largest)
-        parts = list(splits_of(*write_logs(data), size=None, workers=workers))
+        pace = Pace(1, largest, trial)
+        parts = list(splits_of(*write_logs(data), size=None, workers=workers, pace=pace))
     assert [part.start for part in parts] == [0, *(part.end for part in parts[:-1])]
     assert parts[-1].end == len(data)
     assert {part.start for part in parts} <= set(line_starts(data))
     longest = max(end - start for start, end in pairwise([*line_starts(data), len(data)]))
+    if trial and workers > 1:
+        assert min(trial, len(data)) <= parts[0].size < trial + longest
+        parts = parts[1:]
     sizes = [part.size for part in parts]  # each less than the longest line more than was wanted
     assert all(size < largest + longest for size in sizes)
     assert all(size >= smallest for size in sizes[:-1])

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from mapreduce.errors import UsageError
 from mapreduce.kernel import _pure
 from mapreduce.kernel._pure import Scan
+from mapreduce.pace import NATIVE, PYTHON
 
 try:
     from mapreduce.kernel import native
@@ -24,7 +25,7 @@ except ImportError:
 else:
     VARIANTS = native.variants()
 
-__all__ = ["BUILT", "NAME", "PAYS_FROM", "VARIANTS", "FieldTable", "Scan", "Table"]
+__all__ = ["BUILT", "NAME", "PACE", "VARIANTS", "FieldTable", "Scan", "Table"]
 
 BUILT: Final = bool(VARIANTS)
 
@@ -65,8 +66,5 @@ try:
 except UsageError as error:  # told when a table is wanted: while a job is built
     NAME, FieldTable = "none", partial(_refuse, error)
 
-_chosen = native if NAME in VARIANTS else _pure
-PAYS_FROM: Final = _chosen.PAYS_FROM
-"""Bytes of input from which a second process saves more than it costs."""
-LARGEST: Final = _chosen.LARGEST
-"""Bytes of the largest split: what one worker does before it is heard of again."""
+PACE: Final = NATIVE if NAME in VARIANTS else PYTHON
+"""How fast the one in use is."""

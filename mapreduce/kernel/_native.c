@@ -1,14 +1,11 @@
 /* The native kernel: count the raw bytes of chosen fields of each line of a block.
  *
  * It knows nothing of what the fields mean. One block after the other is scanned (_scan.h) without
- * the GIL into a table (_table.h) that lives across blocks and is packed (_packed.h) to travel. Its
- * hash is seeded by the caller with random bytes, because a log is written by attackers too. There
+ * the GIL into a table (_table.h) that lives across blocks and is packed (_packed.h) to travel. What
+ * is merged at last can be ranked (_ranking.c). The hash is seeded by the caller with random bytes, because a log is written by attackers too. There
  * is no global state. This file is the Python side.
  */
-#define Py_LIMITED_API 0x030B0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+#include "_native.h"
 #include "_packed.h"
 #include "_scan.h"
 
@@ -193,8 +190,7 @@ FieldTable_drain(PyObject *object, PyObject *Py_UNUSED(none))
     return self ? pack(&self->table) : NULL;
 }
 
-/* Return 0, or -1 with an exception if data is no packed counts. */
-static int
+int
 check_packed(const char *data, Py_ssize_t size)
 {
     if (is_packed((const uint8_t *)data, (size_t)size))
@@ -221,7 +217,9 @@ merge(PyObject *Py_UNUSED(module), PyObject *args)
     memcpy(table.seed, seed, sizeof table.seed);
     int result;
     Py_BEGIN_ALLOW_THREADS
-    result = table_reserve(&table, load64((const uint8_t *)packed[0]), (size_t)size[0] / UNIT);
+    int larger = size[1] > size[0];
+    result = table_reserve(&table, load64((const uint8_t *)packed[larger]),
+                           (size_t)size[larger] / UNIT);
     for (int i = 0; i < 2 && result == 0; i++)
         result = table_add_packed(&table, (const uint8_t *)packed[i]);
     Py_END_ALLOW_THREADS
@@ -288,12 +286,20 @@ variants(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 }
 
 static int
-module_exec(PyObject *module)
+add_type(PyObject *module, const char *name, PyType_Spec *spec)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, &FieldTable_spec, NULL);
-    int result = type ? PyModule_AddObjectRef(module, "FieldTable", type) : -1;
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int result = type ? PyModule_AddObjectRef(module, name, type) : -1;
     Py_XDECREF(type);
     return result;
+}
+
+static int
+module_exec(PyObject *module)
+{
+    if (add_type(module, "FieldTable", &FieldTable_spec) < 0)
+        return -1;
+    return add_type(module, "Ranking", &Ranking_spec);
 }
 
 static PyMethodDef module_methods[] = {

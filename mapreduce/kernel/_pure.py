@@ -19,11 +19,6 @@ NAME: Final = "pure"
 MAX_FIELDS: Final = 64
 MAX_FIELD: Final = 1_000_000
 
-LARGEST: Final = 512 << 20
-"""Bytes of the largest split, two seconds of work."""
-PAYS_FROM: Final = 32 << 20
-"""Bytes of input from which a second process saves more than it costs (benchmarks/NOTES.md)."""
-
 
 class Scan(NamedTuple):
     """What one block held, and every key that the table had not known."""

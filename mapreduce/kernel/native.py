@@ -9,21 +9,19 @@ import os
 import struct
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, overload
 
+from mapreduce.counts import rows_of
 from mapreduce.kernel import _native
 from mapreduce.kernel._pure import Scan, check_columns
+from mapreduce.table import ROWS, Row
 
 SEED_SIZE: Final = 32
 UNIT: Final = 16
 """Bytes of which a packed key takes a multiple (_table.h)."""
 
-LARGEST: Final = 2 << 30
-"""Bytes of the largest split, half a second of work: each split costs a partial result."""
-PAYS_FROM: Final = 512 << 20
-"""Bytes of input from which a second process saves more than it costs (benchmarks/NOTES.md)."""
 
 variants = _native.variants
 
@@ -40,6 +38,9 @@ class PackedCounts:
         head = struct.pack("=QQ", len(counts), sum(counts.values()) & (1 << 64) - 1)
         return cls(head + b"".join(map(_record, counts, counts.values())))
 
+    def __len__(self) -> int:
+        return int.from_bytes(self.data[:8], sys.byteorder)
+
     def total(self) -> int:
         """Return the sum of all counts."""
         return int.from_bytes(self.data[8:16], sys.byteorder)
@@ -49,6 +50,39 @@ class PackedCounts:
 
     def unpack(self) -> Counter[bytes]:
         return Counter(_native.unpack(self.data))
+
+    def ranked(self, delimiter: bytes | None, top: int | None) -> Ranking:
+        return Ranking(self.data, delimiter, len(self) if top is None else top)
+
+
+class Ranking(Sequence[Row]):
+    """Packed counts as rows, the most frequent first; only what is looked at becomes objects."""
+
+    def __init__(self, packed: bytes, delimiter: bytes | None, top: int) -> None:
+        self._ranking = _native.Ranking(packed, top)
+        self._delimiter = delimiter
+
+    def __len__(self) -> int:
+        return len(self._ranking)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        wanted = range(len(self))[index]
+        if isinstance(wanted, int):
+            return rows_of(self._ranking.items(wanted, wanted + 1), self._delimiter)[0]
+        if wanted.step != 1:
+            return [self[number] for number in wanted]
+        stop = max(wanted.start, wanted.stop)
+        return rows_of(self._ranking.items(wanted.start, stop), self._delimiter)
+
+    def csv(self) -> Iterator[bytes]:
+        """Yield the rows as CSV, some at a time."""
+        delimiter = -1 if self._delimiter is None else self._delimiter[0]
+        for start in range(0, len(self), ROWS):
+            yield self._ranking.csv(start, min(start + ROWS, len(self)), delimiter)
 
 
 def _record(key: bytes, count: int) -> bytes:

@@ -1,0 +1,10 @@
+/* What the C files of the Python side share. */
+#pragma once
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+extern PyType_Spec Ranking_spec;
+
+/* Return 0, or -1 with an exception if data is no packed counts. */
+int check_packed(const char *data, Py_ssize_t size);

@@ -1,0 +1,183 @@
+/* Packed counts by frequency: sorted without a Python object per key.
+ *
+ * A merge sort of one word of 8 bytes at a time, most significant first (the count, then the key
+ * from left to right), and then of each run of equal words by the next one: what is compared lies
+ * in the sorted array itself, and records are read once per word and not once per comparison.
+ */
+#pragma once
+#include "_packed.h"
+
+enum {
+    FEW = 12,       /* items that are sorted by insertion */
+    DEEP = 8 * 16,  /* bytes of a key that are sorted word by word; then whole keys are compared */
+};
+
+typedef struct {
+    uint64_t word;
+    const uint8_t *record;
+} Item;
+
+static inline uint64_t
+big_endian(const uint8_t *p)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return __builtin_bswap64(load64(p));
+#else
+    return load64(p);
+#endif
+}
+
+static inline Record
+record_of(const uint8_t *packed)
+{
+    Record record;
+    memcpy(&record, packed, sizeof record);
+    return record;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    const uint8_t *one = ((const Item *)a)->record, *two = ((const Item *)b)->record;
+    uint32_t left = record_of(one).length, right = record_of(two).length;
+    int order = memcmp(one + sizeof(Record), two + sizeof(Record), left < right ? left : right);
+    return order ? order : (left > right) - (left < right);
+}
+
+/* Sort items by their words; `spare` has room for as many. */
+static void
+sort_words(Item *items, Item *spare, size_t size)
+{
+    if (size <= FEW) {
+        for (size_t i = 1; i < size; i++) {
+            Item item = items[i];
+            size_t to = i;
+            for (; to > 0 && items[to - 1].word > item.word; to--)
+                items[to] = items[to - 1];
+            items[to] = item;
+        }
+        return;
+    }
+    size_t half = size / 2;
+    sort_words(items, spare, half);
+    sort_words(items + half, spare, size - half);
+    if (items[half - 1].word <= items[half].word)
+        return;
+    memcpy(spare, items, half * sizeof *items);
+    const Item *left = spare, *left_end = spare + half, *right = items + half, *end = items + size;
+    while (left < left_end) {
+        int from_right = right < end && right->word < left->word;
+        *items++ = from_right ? *right : *left;
+        left += !from_right;
+        right += from_right;
+    }
+}
+
+/* Sort items whose keys agree before `depth`, a multiple of 8 bytes. */
+static void
+sort_keys(Item *items, Item *spare, size_t size, size_t depth)
+{
+    if (depth >= DEEP) {
+        qsort(items, size, sizeof *items, compare_keys);
+        return;
+    }
+    int all_end = 1;
+    for (size_t i = 0; i < size; i++) {
+        size_t length = record_of(items[i].record).length;
+        items[i].word = depth < length ? big_endian(items[i].record + sizeof(Record) + depth) : 0;
+        all_end &= length <= depth + 8;
+    }
+    sort_words(items, spare, size);
+    for (size_t i = 0, next; i < size; i = next) {
+        for (next = i + 1; next < size && items[next].word == items[i].word;)
+            next++;
+        if (next - i > 1)  /* of one word and no more: the lengths differ, by zeros that count */
+            sort_keys(items + i, spare, next - i, all_end ? DEEP : depth + 8);
+    }
+}
+
+/* Return the items of packed counts, the highest count first, then by the bytes of the key; NULL
+ * without memory. */
+static Item *
+ranked_items(const uint8_t *data, size_t size)
+{
+    Item *items = malloc((size + 1) * sizeof *items), *spare = malloc((size + 1) * sizeof *items);
+    if (items == NULL || spare == NULL) {
+        free(items);
+        free(spare);
+        return NULL;
+    }
+    data += sizeof(Packed);
+    for (size_t i = 0; i < size; i++) {
+        Record record = record_of(data);
+        items[i] = (Item){~record.count, data};
+        data += units_of(record.length) * UNIT;
+    }
+    sort_words(items, spare, size);
+    for (size_t i = 0, next; i < size; i = next) {
+        for (next = i + 1; next < size && items[next].word == items[i].word;)
+            next++;
+        sort_keys(items + i, spare, next - i, 0);
+    }
+    free(spare);
+    return items;
+}
+
+/* ---- Lines of CSV (RFC 4180, line feeds): the fields of the key, then the count. ---- */
+
+/* Return the most bytes that a record's line can take. */
+static size_t
+line_room(const Item *item)
+{
+    return 3 * (size_t)record_of(item->record).length + 32;
+}
+
+static uint8_t *
+write_field(uint8_t *out, const uint8_t *field, size_t length)
+{
+    int plain = 1;
+    for (size_t i = 0; i < length; i++)
+        plain &= field[i] != ',' && field[i] != '"' && field[i] != '\r' && field[i] != '\n';
+    if (plain) {
+        memcpy(out, field, length);
+        return out + length;
+    }
+    *out++ = '"';
+    for (size_t i = 0; i < length; i++) {
+        if (field[i] == '"')
+            *out++ = '"';
+        *out++ = field[i];
+    }
+    *out++ = '"';
+    return out;
+}
+
+static uint8_t *
+write_count(uint8_t *out, uint64_t count)
+{
+    uint8_t digits[20];
+    unsigned used = 0;
+    do
+        digits[used++] = (uint8_t)('0' + count % 10);
+    while (count /= 10);
+    while (used)
+        *out++ = digits[--used];
+    return out;
+}
+
+/* Write the line of a record, whose key is cut at the delimiter if that is not negative. */
+static uint8_t *
+write_line(uint8_t *out, const Item *item, int delimiter)
+{
+    Record record = record_of(item->record);
+    const uint8_t *field = item->record + sizeof record, *end = field + record.length;
+    for (const uint8_t *stop; field <= end; field = stop + 1) {
+        stop = delimiter < 0 ? NULL : memchr(field, delimiter, (size_t)(end - field));
+        stop = stop ? stop : end;
+        out = write_field(out, field, (size_t)(stop - field));
+        *out++ = ',';
+    }
+    out = write_count(out, record.count);
+    *out++ = '\n';
+    return out;
+}
