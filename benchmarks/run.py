@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from peers import PEERS
+from peers import PEERS, Peer
 
 from jobs.protocols import protocol_number
 
@@ -113,19 +113,27 @@ def peer_counts(output: bytes) -> dict[tuple[str, str], int]:
     return {(first, second): int(count) for first, second, count in rows}
 
 
+def installed(case: Case, names: list[str]) -> list[Peer]:
+    """Return the peers of these names that are here; note and name those that are not."""
+    found = []
+    for peer in PEERS:
+        if peer.name not in names:
+            continue
+        if peer.version() is None:
+            case.missing.append(peer.name)
+            print(f"{case.name:<16} {peer.name}: not installed", flush=True)
+        else:
+            found.append(peer)
+    return found
+
+
 def against_peers(bench: Bench, case: Case, size: str, peers: list[str]) -> None:
     """Check that all give the same counts, then time all of them."""
     path = bench.log(size)
     commands = {OURS: bench.flowlogs(path, "-j", "2", "--stats", "-")}
     timed(commands[OURS])
     expected = our_counts(bench.directory / "out" / "portprotocolcount.csv")
-    for peer in PEERS:
-        if peer.name not in peers:
-            continue
-        if peer.version() is None:
-            case.missing.append(peer.name)
-            print(f"{case.name:<16} {peer.name}: not installed", flush=True)
-            continue
+    for peer in installed(case, peers):
         command = peer.command(path, "c7, c8", "WHERE c14 = 'OK'")
         if peer_counts(timed(command)[2]) != expected:
             raise SystemExit(f"{peer.name} counts otherwise than {OURS}")
@@ -166,16 +174,34 @@ def startup(bench: Bench, case: Case) -> None:
 
 
 def memory(bench: Bench, case: Case) -> None:
-    sizes = {size: bench.flowlogs(bench.log(size), "-j", "2") for size in ("1GB", "8GB")}
+    """Of a small parent: what ``wait4`` says of our own child has our own memory as its floor."""
+    peak = [sys.executable, "-S", str(HERE / "peak.py")]
+    sizes = {
+        size: [*peak, *bench.flowlogs(bench.log(size), "-j", "2"), "--stats"]
+        for size in ("1GB", "8GB")
+    }
     bench.alternate(case, sizes)
+
+
+def pure(bench: Bench, case: Case) -> None:
+    """The pure kernel on one core, in one process, in turns; see ``pure_kernel.py``."""
+    script = [sys.executable, str(HERE / "pure_kernel.py"), str(bench.log("1GB"))]
+    case.figures["MB/s"] = [json.loads(timed([*script, "--rounds", str(bench.rounds), "--raw"])[2])]
+    print(f"{case.name:<16} {case.figures['MB/s']}", flush=True)
 
 
 def count_addresses(bench: Bench, case: Case) -> None:
     path = bench.log("1GB")
     ours = [str(BIN / OURS), "count", str(path), "-F", "4,5", "--fields-expected", "14", "-q"]
     commands = {OURS: [*ours, "-o", str(bench.directory / "out"), "-j", "2"]}
-    fast = [peer for peer in PEERS if peer.name in FAST[:2] and peer.version()]
-    commands |= {peer.name: peer.command(path, "c4, c5", "") for peer in fast}
+    timed(commands[OURS])
+    with (bench.directory / "out" / "counts.csv").open(newline="") as file:
+        expected = {(first, second): int(n) for first, second, n in list(csv.reader(file))[1:]}
+    for peer in installed(case, FAST[:2]):
+        commands[peer.name] = peer.command(path, "c4, c5", "")
+        found = peer_counts(timed(commands[peer.name])[2])
+        if {(a or "-", b or "-"): n for (a, b), n in found.items()} != expected:
+            raise SystemExit(f"{peer.name} counts otherwise than {OURS}")
     bench.alternate(case, commands)
 
 
@@ -198,13 +224,13 @@ def cold(bench: Bench, case: Case) -> None:
 
 
 def sizes(bench: Bench, case: Case) -> None:
-    for size in ("1MB", "10MB", "100MB", "1GB"):
+    peers = installed(case, FAST[:2])
+    for size in ("1MB", "10MB", "100MB", "1GB", "8GB"):
         path = bench.log(size)
         commands = {f"{OURS} {size}": bench.flowlogs(path, "-j", "2")}
-        for peer in PEERS:
-            if peer.name in FAST[:2] and peer.version():
-                command = peer.command(path, "c7, c8", "WHERE c14 = 'OK'")
-                commands[f"{peer.name} {size}"] = command
+        for peer in peers:
+            command = peer.command(path, "c7, c8", "WHERE c14 = 'OK'")
+            commands[f"{peer.name} {size}"] = command
         bench.alternate(case, commands)
 
 
@@ -216,6 +242,7 @@ CASES: dict[str, tuple[Callable[[Bench, Case], None], dict[str, float]]] = {
     "startup": (startup, {"bar": 1.5, "stretch": 1.2}),
     "memory": (memory, {"bar": 80, "stretch": 50}),
     "count-addresses": (count_addresses, {"bar": 1, "stretch": 2}),
+    "pure": (pure, {"bar": 0.9, "stretch": 1}),
     "cold": (cold, {"bar": 1}),
     "sizes": (sizes, {}),
 }
