@@ -11,7 +11,7 @@ from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.fields import FieldMapper
 from mapreduce.job import SKIPPED, Job, KeyCount
 from mapreduce.lines import LineMapper, Malformed
-from mapreduce.partial import Reject
+from mapreduce.rejects import Reject
 from mapreduce.stats import Stats
 from mapreduce.table import Table
 

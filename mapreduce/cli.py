@@ -1,22 +1,15 @@
-"""The command line: arguments in, exit codes out.
-
-A job's command is made from the signature of its factory, followed by the options that every job
-has. A parameter is described by its annotation, without any need to import typer in a job:
-``Annotated[Path, "-l", "what it is"]``.
-"""
+"""The command line: arguments in, exit codes out."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -24,52 +17,20 @@ from typer.main import get_command
 
 import mapreduce
 from mapreduce import kernel
+from mapreduce.command import RunOptions, make_command
 from mapreduce.engine import Result, run
 from mapreduce.errors import MalformedError, MapReduceError, Stopped, UsageError
 from mapreduce.inputs import STDIN as STDOUT
 from mapreduce.inputs import find_sources, printable
 from mapreduce.job import Job
-from mapreduce.output import check_targets, write_files
-from mapreduce.registry import Factory, find_job, list_jobs
+from mapreduce.mapper import MAX_KEYS
+from mapreduce.output import check_targets, commit
+from mapreduce.registry import find_job, list_built_in, list_jobs
+from mapreduce.report import summary
 from mapreduce.signals import StopRequest
 from mapreduce.split import Tick
 from mapreduce.table import Table, table_text
-
-_INPUTS = Annotated[
-    list[Path] | None, typer.Argument(help="Files to count, or - for standard input.")
-]
-_FILES = Annotated[
-    list[Path] | None, typer.Option("--file", "-f", help="The same as an INPUT; repeatable.")
-]
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What every job's command has besides its own options."""
-
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory of the tables, or - for stdout.")
-    ] = Path("outputs")
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-j", min=1, help="Processes [default: the usable CPUs]."),
-    ] = None
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail, and write nothing, if any line is malformed.")
-    ] = False
-    stats: Annotated[
-        str | None,
-        typer.Option("--stats", help="Write figures as JSON to this file, - for stdout."),
-    ] = None
-    progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="[default: if stderr is a terminal]"),
-    ] = None
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False
-    start_method: Annotated[
-        Literal["fork", "forkserver", "spawn"] | None,
-        typer.Option("--start-method", help="How processes start [default: what suits best]."),
-    ] = None
+from mapreduce.targets import MANIFEST
 
 
 def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None) -> int:
@@ -82,7 +43,8 @@ def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None)
             sys.stdout.flush()
     except OSError as error:
         if error.errno != errno.EPIPE:
-            _say(f"{name}: error: standard output: {error.strerror}")
+            where = printable(str(error.filename)) if error.filename else "standard output"
+            _say(f"{name}: error: {where}: {error.strerror}")
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # or Python's own flush fails
@@ -107,10 +69,7 @@ def _app(stop: StopRequest) -> typer.Typer:
         """Loads a job only when it is named."""
 
         def list_commands(self, ctx: Any) -> list[str]:
-            return [
-                *super().list_commands(ctx),
-                *(name for name, _job in list_jobs() if _is_usable(name, stop)),
-            ]
+            return [*super().list_commands(ctx), *(name for name, _summary in list_built_in())]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             return super().get_command(ctx, cmd_name) or _job_command(cmd_name, stop)
@@ -142,16 +101,9 @@ def _print_version() -> None:
 
 
 def _jobs() -> None:
-    """List the jobs that are installed, one line each."""
-    for name, job in list_jobs():
-        if isinstance(job, UsageError):
-            _say(f"mapreduce: warning: {job}")
-        else:
-            print(f"{name:<12} {_summary(job)}")
-
-
-def _summary(factory: Factory) -> str:
-    return (inspect.getdoc(factory) or "").partition("\n")[0]
+    """List the jobs that are installed, those of other packages too, one line each."""
+    for name, what in list_jobs():
+        print(f"{name:<12} {what}")
 
 
 def _job_command(name: str, stop: StopRequest) -> Any:
@@ -160,62 +112,13 @@ def _job_command(name: str, stop: StopRequest) -> Any:
     if factory is None:
         return None
     try:
-        return _make_command(name, factory, stop)
+        return make_command(name, factory, partial(_run_job, stop))
     except (NameError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"the job {name!r} cannot be a command: {error}") from error
 
 
-def _is_usable(name: str, stop: StopRequest) -> bool:
-    try:
-        return _job_command(name, stop) is not None
-    except UsageError:
-        return False
-
-
-def _make_command(name: str, factory: Factory, stop: StopRequest) -> Any:
-    own = [_option(parameter) for parameter in _parameters(factory)]
-    common = _parameters(RunOptions)
-
-    def command(inputs: list[Path] | None, file: list[Path] | None, **values: Any) -> None:
-        options = RunOptions(**{option.name: values.pop(option.name) for option in common})
-        _run_job(partial(factory, **values), [*(inputs or []), *(file or [])], options, stop)
-
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    paths = [
-        inspect.Parameter("inputs", keyword, default=None, annotation=_INPUTS),
-        inspect.Parameter("file", keyword, default=None, annotation=_FILES),
-    ]
-    command.__signature__ = inspect.Signature([*paths, *own, *common])  # type: ignore[attr-defined]
-    command.__annotations__ = {}
-    command.__doc__ = inspect.getdoc(factory)
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(command)
-    return get_command(app)
-
-
-def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
-    signature = inspect.signature(function, eval_str=True)
-    return [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in signature.parameters.values()
-    ]
-
-
-def _option(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Turn ``Annotated[T, "-x", "help"]`` into an option, however the job wrote it."""
-    kind: Any = parameter.annotation
-    texts: list[str] = []
-    if get_origin(kind) is Annotated:
-        kind, *texts = get_args(kind)
-    flags = [text for text in texts if text.startswith("-")]
-    help_text = " ".join(text for text in texts if not text.startswith("-"))
-    long = f"--{parameter.name.replace('_', '-')}"
-    option = typer.Option(long, *flags, help=help_text)
-    return parameter.replace(annotation=Annotated[kind, option])
-
-
 def _run_job(
-    build: Callable[[], Job], inputs: Sequence[Path], options: RunOptions, stop: StopRequest
+    stop: StopRequest, build: Callable[[], Job], inputs: Sequence[Path], options: RunOptions
 ) -> None:
     paths = [str(path) for path in inputs]
     sources = find_sources(paths)
@@ -232,13 +135,18 @@ def _run_job(
             output=None if str(options.output) == STDOUT else options.output,
             workers=options.workers,
             strict=options.strict,
+            max_malformed=options.max_malformed,
+            rejects=options.rejects,
+            max_line=options.max_line,
+            max_keys=options.max_keys or MAX_KEYS,
+            excel_safe=options.excel_safe,
             progress=progress,
             start_method=options.start_method,
         )
     if str(options.output) == STDOUT:
         _print_table(result.tables[0])
     if not options.quiet:
-        _say(*_report(result))
+        _say(*summary(result))
     if options.stats is not None:
         _write_stats(result, options.stats)
 
@@ -253,9 +161,11 @@ def _check_outputs(job: Job, paths: Sequence[str], options: RunOptions) -> None:
     if options.stats in (None, STDOUT):
         return
     check_targets([Path(options.stats)], [*paths, *job.side_inputs])
-    tables = {os.path.realpath(options.output / table) for table in job.outputs}
-    if os.path.realpath(options.stats) in tables:
-        raise UsageError(f"{printable(options.stats)}: is one of the tables")
+    others = {os.path.realpath(options.output / name) for name in (*job.outputs, MANIFEST)}
+    if options.rejects is not None:
+        others.add(os.path.realpath(options.rejects))
+    if os.path.realpath(options.stats) in others:
+        raise UsageError(f"{printable(options.stats)}: is another output, too")
 
 
 def _print_table(table: Table) -> None:
@@ -284,24 +194,6 @@ def _progress(stop: StopRequest, total: int | None, *, shown: bool) -> Iterator[
         yield progress
 
 
-def _report(result: Result) -> Iterator[str]:
-    stats = result.stats
-    for reject in result.rejects:
-        yield f"malformed: {reject}"
-    if stats.malformed > len(result.rejects):
-        yield f"malformed: ... and {stats.malformed - len(result.rejects):,} more lines"
-    missing = "" if kernel.BUILT else ", the native one is not built"
-    workers = "1 process" if stats.workers == 1 else f"{stats.workers} processes"
-    yield (
-        f"{stats.lines:,} lines in {stats.seconds['total']:.2f} s "
-        f"({stats.mb_per_s:,.0f} MB/s, {workers}, {stats.kernel} kernel{missing}): "
-        f"{stats.counted:,} counted, {stats.skipped:,} skipped, {stats.malformed:,} malformed"
-    )
-    paths = [printable(str(path)) for path in result.written] or ["standard output"]
-    for path, table in zip(paths, result.tables, strict=True):
-        yield f"{path}: {table.note}"
-
-
 def _write_stats(result: Result, target: str) -> None:
     import json  # noqa: PLC0415 - only needed here, and start-up counts
 
@@ -309,7 +201,7 @@ def _write_stats(result: Result, target: str) -> None:
     if target == STDOUT:
         sys.stdout.write(text)
     else:
-        write_files({Path(target): [text.encode()]}, check=lambda: None)
+        commit({Path(target): [text.encode()]})
 
 
 def _say(*lines: str) -> None:

@@ -6,18 +6,19 @@ ever new keys: to send those to and fro between processes takes longer than to c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any, Final
 
-from mapreduce.mapper import cool, map_split, map_splits
+from mapreduce.mapper import MapSettings, cool, map_split, map_splits
+from mapreduce.options import Options
 from mapreduce.pace import Pace
 from mapreduce.partial import Partial
 from mapreduce.reduce import MapPool
-from mapreduce.split import Split, Tick
+from mapreduce.split import Split
 
 HEAVY: Final = 0.25
 """Bytes of packed counts for each byte of a trial from which on a pool does not pay: two addresses
@@ -53,19 +54,18 @@ def gather(
     splits: Iterator[Split],
     processes: int,
     *,
-    mapping: Mapping[str, Any],
+    settings: MapSettings,
     pace: Pace,
-    pool: MapPool | None,
-    start_method: str | None,
-    tick: Tick,
+    options: Options,
 ) -> Iterator[Crew]:
     """Yield who counts: the given pool, else this process if that is best, else a pool of ours.
 
-    ``mapping`` are the arguments of ``map_split`` besides the split.
+    Whoever counts does so with these ``settings``.
     """
-    count: Callable[[Split], Partial] = partial(map_split, **mapping)
-    if pool is not None:
-        yield Crew(pool, count, splits, processes)
+    count = partial(map_split, settings=settings)
+    tick = options.tick
+    if options.pool is not None:
+        yield Crew(options.pool, count, splits, processes)
         return
     head = [] if processes == 1 else _take(splits, pace.pays_from)
     done: list[Partial] = []
@@ -79,14 +79,14 @@ def gather(
                 tick(trial.size)
         splits = chain(head, splits)
         if in_parent:
-            here = partial(map_splits, **mapping, tick=tick)
+            here = partial(map_splits, settings=settings, tick=tick)
             yield Crew(InParent(), here, [splits], 1, in_parent)
             return
     finally:
         cool()
     from mapreduce.pool import Pool  # noqa: PLC0415 - multiprocessing costs a small run 15 ms
 
-    with Pool(processes, start_method=start_method, tick=lambda: tick(0)) as own:
+    with Pool(processes, start_method=options.start_method, tick=lambda: tick(0)) as own:
         yield Crew(own, count, splits, processes, done=done)
 
 

@@ -2,8 +2,8 @@
 
 ::
 
-    paths ─inputs─▶ Source ─split─▶ Split ─pool/mapper─▶ Partial ─reduce─▶ Counter
-          ─job.finish─▶ tables ─output─▶ files
+    paths ─inputs─▶ Source ─split─▶ Split ─crew/mapper─▶ Partial ─reduce─▶ counts
+          ─job.finish─▶ tables ─targets─▶ files
 """
 
 from __future__ import annotations
@@ -14,37 +14,42 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from mapreduce import kernel
 from mapreduce.counts import Counts, unpack
 from mapreduce.crew import gather
 from mapreduce.errors import ConservationError, MalformedError, UsageError
-from mapreduce.inputs import Source, find_sources
+from mapreduce.inputs import Source, find_sources, growth
 from mapreduce.job import Job
-from mapreduce.mapper import BLOCK
-from mapreduce.output import check_targets, write_tables
-from mapreduce.pace import Pace, pace_of
-from mapreduce.partial import Partial, Reject
+from mapreduce.mapper import BLOCK, MAX_KEYS, MapSettings
+from mapreduce.options import Options, no_progress
+from mapreduce.pace import pace_of
+from mapreduce.partial import Partial
 from mapreduce.reduce import MapPool, map_reduce
-from mapreduce.split import Split, Tick, find_splits
+from mapreduce.rejects import Budget, Reject, Spool
+from mapreduce.split import MAX_LINE, Split, Tick, find_splits
 from mapreduce.stats import Clock, Stats
-from mapreduce.table import Table
+from mapreduce.table import Table, for_spreadsheets
+from mapreduce.targets import Targets
 
-START_METHODS = (None, "fork", "forkserver", "spawn")
 SHOWN = 10
 """Malformed lines that a run locates."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: merged counts by key, the job's tables, the figures, the first rejects."""
+    """What a run found: merged counts by key, the job's tables, the figures, the first rejects.
+
+    ``written`` are the files of the tables; ``notes`` is what one should know besides.
+    """
 
     merged: Counts
     tables: Sequence[Table]
     stats: Stats
     rejects: Sequence[Reject]
     written: Sequence[Path]
+    notes: Sequence[str] = ()
 
     @cached_property
     def counts(self) -> Counter[bytes]:
@@ -57,8 +62,13 @@ def run(
     inputs: Iterable[str | os.PathLike[str]],
     *,
     output: str | os.PathLike[str] | None = None,
+    rejects: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     strict: bool = False,
+    max_malformed: int | str | None = None,
+    max_line: int = MAX_LINE,
+    max_keys: int = MAX_KEYS,
+    excel_safe: bool = False,
     progress: Tick | None = None,
     pool: MapPool | None = None,
     start_method: str | None = None,
@@ -70,85 +80,114 @@ def run(
     At most ``workers`` processes (default: the CPUs that this process may use) count splits of
     about ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a
     small input is counted in this process. ``pool`` is used instead if given, and not closed.
-    ``strict`` refuses malformed lines. ``progress`` is called with the bytes finished since its
-    last call, at least ten times a second while a pool of our own works; what it raises ends the
-    run.
+    ``max_malformed`` lines, or ``"P%"`` of all, may be malformed (default: any; ``strict``: none);
+    all of them are written to ``rejects``, as CSV or, by its suffix, JSON lines. A line of more
+    than ``max_line`` bytes and more than ``max_keys`` distinct keys end the run. ``excel_safe``
+    puts an apostrophe before text that a spreadsheet would take for a formula. ``progress`` is
+    called with the bytes finished since its last call, at least ten times a second while a pool of
+    our own works; what it raises ends the run.
 
     Raises ``UsageError`` before any work for what cannot work, and another ``MapReduceError`` if
-    the run fails; then nothing has been written.
+    the run fails; then nothing has been written, but for the ``rejects`` if there are too many.
     """
-    clock, tick = Clock(), progress or (lambda _size: None)
-    _check_positive(workers=workers, split_size=split_size, block_size=block_size)
-    if start_method not in START_METHODS:
-        raise UsageError(f"start_method must be fork, forkserver or spawn, not {start_method!r}")
-    sources = find_sources(inputs)
-    pace = pace_of(job.mapper)
-    processes = _processes(sources, usable_cpus() if workers is None else workers, pace)
-    directory = None if output is None else Path(output)
-    _check_output(job, directory, sources)
-    ledger = _Ledger()
-    splits = ledger.record(
-        find_splits(sources, workers=processes, pace=pace, split_size=split_size, tick=tick)
-    )
-    clock.lap("plan")
-    mapping = {"mapper": job.mapper, "block_size": block_size, "wanted": SHOWN}
-    with gather(
-        splits,
-        processes,
-        mapping=mapping,
-        pace=pace,
+    options = Options(
+        workers=workers,
+        budget=_budget(strict, max_malformed),
+        max_line=max_line,
+        max_keys=max_keys,
+        excel_safe=excel_safe,
+        tick=progress or no_progress,
         pool=pool,
         start_method=start_method,
-        tick=tick,
-    ) as crew:
-        arrived = partial(_arrived, clock, None if crew.in_parent else tick)
+        split_size=split_size,
+        block_size=block_size,
+    )
+    targets = Targets(_path(output), _path(rejects))
+    return _run(job, list(inputs), targets, options)
+
+
+def _run(
+    job: Job, inputs: Sequence[str | os.PathLike[str]], targets: Targets, options: Options
+) -> Result:
+    clock = Clock()
+    sources = find_sources(inputs)
+    targets.check(job, sources)
+    with targets.spool() as spool:
+        merged, workers = _count(job, sources, options, spool, clock)
+        if options.budget and not options.budget.holds(merged.malformed, merged.lines):
+            targets.write_rejects(spool, check=lambda: options.tick(0))
+            raise _too_many(merged, options.budget, targets)
+        counts = merged.counts if getattr(job, "takes_packed", False) else unpack(merged.counts)
+        clock.lap("reduce")
+        tables = job.finish(cast(Counter[bytes], counts))
+        if options.excel_safe:
+            tables = [*map(for_spreadsheets, tables)]
+        clock.lap("finish")
+        written = targets.write(
+            tables,
+            spool,
+            describe=lambda: _described(sources, merged),
+            check=lambda: options.tick(0),
+        )
+    clock.lap("write")
+    stats = _stats(
+        merged, len(counts), inputs=len(sources), workers=workers, seconds=clock.seconds()
+    )
+    return Result(counts, tables, stats, merged.rejects, written, [*growth(sources)])
+
+
+def _count(
+    job: Job, sources: Sequence[Source], options: Options, spool: Spool | None, clock: Clock
+) -> tuple[Partial, int]:
+    """Map and reduce; return the merged partial, which is whole, and by how many processes."""
+    pace, ledger = pace_of(job.mapper), _Ledger()
+    small = sum(source.size or pace.pays_from for source in sources) < pace.pays_from
+    processes = 1 if small else options.processes  # how long a stream is shows later
+    splits = find_splits(
+        sources,
+        workers=processes,
+        pace=pace,
+        split_size=options.split_size,
+        max_line=options.max_line,
+        tick=options.tick,
+    )
+    settings = MapSettings(
+        job.mapper, options.block_size, SHOWN, options.max_line, options.max_keys, spool
+    )
+    clock.lap("plan")
+    recorded = ledger.record(splits)
+    with gather(recorded, processes, settings=settings, pace=pace, options=options) as crew:
+        arrived = partial(_arrived, clock, None if crew.in_parent else options.tick)
         merged = map_reduce(
             crew.pool,
             crew.count,
             crew.tasks,
             done=crew.done,
             wanted=SHOWN,
+            max_keys=options.max_keys,
             pack=not crew.in_parent,
             mapped=arrived,
         )
-    counts = merged.counts if getattr(job, "takes_packed", False) else unpack(merged.counts)
     clock.lap("reduce")
     ledger.check(merged, sources)
-    if strict and merged.malformed:
-        raise MalformedError(merged.malformed, merged.rejects)
-    tables = job.finish(cast(Counter[bytes], counts))
-    clock.lap("finish")
-    written = [] if directory is None else write_tables(tables, directory, check=lambda: tick(0))
-    clock.lap("write")
-    stats = _stats(
-        merged, len(counts), inputs=len(sources), workers=crew.workers, seconds=clock.seconds()
-    )
-    return Result(counts, tables, stats, merged.rejects, written)
+    return merged, crew.workers
 
 
-def usable_cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _path(name: str | os.PathLike[str] | None) -> Path | None:
+    return None if name is None else Path(name)
 
 
-def _check_positive(**options: int | None) -> None:
-    for name, value in options.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} must be at least 1, not {value}")
+def _budget(strict: bool, max_malformed: int | str | None) -> Budget | None:
+    if strict and max_malformed is not None:
+        raise UsageError("--strict is --max-malformed 0; name one of them")
+    if strict:
+        return Budget("--strict", number=0)
+    return None if max_malformed is None else Budget.of(max_malformed)
 
 
-def _processes(sources: Iterable[Source], workers: int, pace: Pace) -> int:
-    """Return how many processes pay: one for a small input; how long a stream is shows later."""
-    small = sum(source.size or pace.pays_from for source in sources) < pace.pays_from
-    return 1 if small else workers
-
-
-def _check_output(job: Job, directory: Path | None, sources: Iterable[Source]) -> None:
-    if directory is not None:
-        inputs = [source.path for source in sources]
-        check_targets((directory / name for name in job.outputs), [*inputs, *job.side_inputs])
+def _too_many(merged: Partial, budget: Budget, targets: Targets) -> MalformedError:
+    written = "nothing" if targets.rejects is None else f"nothing but {targets.rejects}"
+    return MalformedError(merged.malformed, merged.lines, budget.text, merged.rejects, written)
 
 
 def _arrived(clock: Clock, tick: Tick | None, result: Partial) -> None:
@@ -173,7 +212,7 @@ class _Ledger:
     def check(self, merged: Partial, sources: Iterable[Source]) -> None:
         """Raise unless every byte was counted once and every line is in one class."""
         classes = merged.counted + merged.skipped + merged.malformed
-        files = sum(source.size or 0 for source in sources)
+        files = sum(source.size - source.start for source in sources if source.size is not None)
         handed_out = (self._splits, self._size, files)
         if merged.lines == classes and (merged.splits, merged.size, self._files) == handed_out:
             return
@@ -182,6 +221,23 @@ class _Ledger:
             f"{self._splits} splits, but {merged.counted} counted + {merged.skipped} skipped + "
             f"{merged.malformed} malformed; nothing was written, please report this"
         )
+
+
+def _described(sources: Sequence[Source], merged: Partial) -> dict[str, Any]:
+    """Return what the manifest says of the inputs and of what became of their lines."""
+    from mapreduce import __version__  # noqa: PLC0415 - which imports this module
+
+    return {
+        "version": __version__,
+        "lines": merged.lines,
+        "counted": merged.counted,
+        "skipped": merged.skipped,
+        "malformed": merged.malformed,
+        "inputs": [
+            {"path": source.path, "bytes": source.size, "mtime_ns": source.mtime or None}
+            for source in sources
+        ],
+    }
 
 
 def _stats(

@@ -27,15 +27,39 @@ class OutputError(MapReduceError):
     """The results could not be written; what was there before is still there."""
 
 
-class MalformedError(MapReduceError):
-    """There are malformed lines and the caller had asked for none; ``rejects`` has the first."""
+class LimitError(MapReduceError):
+    """More distinct keys than there is memory for, or than the caller had allowed."""
 
-    def __init__(self, malformed: int, rejects: Sequence[object]) -> None:
-        super().__init__(malformed, rejects)
+    @classmethod
+    def of_keys(cls, where: str, max_keys: int) -> LimitError:
+        return cls(
+            f"{where}: more than {max_keys:,} distinct keys; count fewer fields, "
+            "or allow more with --max-keys"
+        )
+
+    @classmethod
+    def of_memory(cls, where: str) -> LimitError:
+        return cls(
+            f"{where}: not enough memory for so many distinct keys; count fewer fields, or use "
+            "fewer workers, each of which holds its own"
+        )
+
+
+class MalformedError(MapReduceError):
+    """There are more malformed lines than the caller had allowed; ``rejects`` has the first."""
+
+    def __init__(
+        self, malformed: int, lines: int, allowed: str, rejects: Sequence[object], written: str
+    ) -> None:
+        super().__init__(malformed, lines, allowed, rejects, written)
         self.malformed, self.rejects = malformed, rejects
+        self._lines, self._allowed, self._written = lines, allowed, written
 
     def __str__(self) -> str:
-        return f"{self.malformed:,} malformed lines and --strict: nothing was written"
+        return (
+            f"{self.malformed:,} malformed of {self._lines:,} lines, "
+            f"more than {self._allowed} allows: {self._written} was written"
+        )
 
 
 class ConservationError(MapReduceError):

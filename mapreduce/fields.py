@@ -72,7 +72,8 @@ class FieldCombiner:
             else:
                 malformed += count
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
-        return Tally(scan.lines, skipped, malformed, where)
+        keys = scan.known - len(refused)
+        return Tally(scan.lines, skipped, malformed, where, keys)
 
     def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
         accepted, judge = self._mapper.accepted.fullmatch, self._mapper.judge

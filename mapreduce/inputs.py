@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,12 +19,29 @@ from mapreduce.errors import InputError, UsageError
 
 STDIN = "-"
 
+HEAD = 10
+"""Bytes that tell what an input is."""
+
+_UTF = "text in {}; convert it first: iconv -f {} -t UTF-8"
+_PACKED = "compressed; decompress it first: {} FILE | mapreduce JOB -"
+_FOREIGN = {
+    b"\xff\xfe\0\0": _UTF.format("UTF-32", "UTF-32"),
+    b"\0\0\xfe\xff": _UTF.format("UTF-32", "UTF-32"),
+    b"\xff\xfe": _UTF.format("UTF-16", "UTF-16"),
+    b"\xfe\xff": _UTF.format("UTF-16", "UTF-16"),
+    b"\x1f\x8b": _PACKED.format("gzip -dc"),
+    b"\x28\xb5\x2f\xfd": _PACKED.format("zstd -dc"),
+    b"\xfd7zXZ\0": _PACKED.format("xz -dc"),
+    **{b"BZh%d1AY&SY" % level: _PACKED.format("bzip2 -dc") for level in range(1, 10)},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One input: its path (``-`` for standard input) and what identified it when it was found.
 
-    ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream.
+    ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream;
+    its lines begin at byte ``start``; ``mtime`` is in nanoseconds since 1970.
     """
 
     index: int
@@ -31,6 +49,8 @@ class Source:
     size: int | None
     device: int
     inode: int
+    mtime: int = 0
+    start: int = 0
 
     @property
     def name(self) -> str:
@@ -75,7 +95,44 @@ def _find(index: int, path: str) -> Source:
         raise UsageError(f"{printable(path)}: permission denied")
     plain = path != STDIN and stat.S_ISREG(status.st_mode) and status.st_size > 0
     size = status.st_size if plain else None
-    return Source(index, path, size, status.st_dev, status.st_ino)
+    found = Source(index, path, size, status.st_dev, status.st_ino, status.st_mtime_ns)
+    return replace(found, start=_first_line(found)) if plain else found
+
+
+def _first_line(source: Source) -> int:
+    with source.open() as file:
+        try:
+            return first_line(source.name, file.read(HEAD))
+        except OSError as error:
+            raise UsageError(f"{source.name}: {error.strerror}") from error
+
+
+def first_line(name: str, head: bytes) -> int:
+    """Return where the lines of an input begin, whose first ``HEAD`` bytes are given.
+
+    Raises ``UsageError`` if they are no lines of bytes (Unicode, 23.8, and each format's magic).
+    """
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic):
+            raise UsageError(f"{name}: is {what}")
+    return len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
+
+
+def growth(sources: Iterable[Source]) -> Iterator[str]:
+    """Yield a line for each file that is longer now than when it was found."""
+    for source in sources:
+        if source.size is not None and (longer := _size(source) - source.size) > 0:
+            yield (
+                f"{source.name}: grew by {longer:,} bytes while it was counted; "
+                f"what it had at the start, {source.size:,} bytes, is counted"
+            )
+
+
+def _size(source: Source) -> int:
+    try:
+        return Path(source.path).stat().st_size
+    except OSError:  # it may be gone by now, and has been counted whole all the same
+        return 0
 
 
 def printable(text: str) -> str:

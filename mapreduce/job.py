@@ -35,13 +35,15 @@ Judgement: TypeAlias = str | Verdict | None
 class Tally:
     """What became of the lines of one block, and where the first malformed ones lie.
 
-    ``malformed_at`` holds (byte offset in the block, reason) in order.
+    ``malformed_at`` holds (byte offset in the block, reason) in order. ``keys`` is how many
+    distinct keys the combiner holds by now.
     """
 
     lines: int
     skipped: int
     malformed: int
     malformed_at: Sequence[tuple[int, str]] = ()
+    keys: int = 0
 
 
 class Combiner(Protocol):

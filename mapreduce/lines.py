@@ -51,7 +51,7 @@ class LineCombiner:
             skipped += not keys
             self._counted += bool(keys)
             self._counts.update(keys)
-        return Tally(lines, skipped, malformed, where)
+        return Tally(lines, skipped, malformed, where, len(self._counts))
 
     def drain(self) -> tuple[Counter[bytes], int]:
         counts, counted = self._counts, self._counted

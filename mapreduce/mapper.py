@@ -8,69 +8,102 @@ mapping is a SIGBUS, a short read is an error.
 
 from __future__ import annotations
 
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from io import RawIOBase
 from typing import BinaryIO, cast
 
-from mapreduce.errors import InputError, TaskError
+from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.job import Combiner, Mapper, Tally
-from mapreduce.partial import EXCERPT, Partial, Reject
-from mapreduce.split import Split, Tick
+from mapreduce.partial import Partial
+from mapreduce.rejects import EXCERPT, Reject, Spool
+from mapreduce.split import MAX_LINE, Split, Tick, too_long
 
 BLOCK = 256 << 10
+MAX_KEYS = sys.maxsize
+
+
+@dataclass(frozen=True, slots=True)
+class MapSettings:
+    """How splits are mapped: all that travels with a task besides the split.
+
+    Blocks of ``block_size`` bytes; the first ``wanted`` malformed lines are located, and all of
+    them go to the ``spool`` if there is one. No line may have more than ``max_line`` bytes, no
+    worker more than ``max_keys`` distinct keys.
+    """
+
+    mapper: Mapper
+    block_size: int = BLOCK
+    wanted: int = 0
+    max_line: int = MAX_LINE
+    max_keys: int = MAX_KEYS
+    spool: Spool | None = None
+
+
+_NEWLINE = re.compile(rb"\n")  # a memoryview has no find
 
 _warm: dict[Mapper, Combiner] = {}
 """Combiners between two splits, so that a worker judges each key once. One is taken out while it
 counts: what a failed split has left in it reaches no other."""
 
 
-def map_split(
-    split: Split,
-    mapper: Mapper,
-    *,
-    block_size: int = BLOCK,
-    wanted: int = 0,
-    tick: Tick | None = None,
-) -> Partial:
+def map_split(split: Split, settings: MapSettings, *, tick: Tick | None = None) -> Partial:
     """Count one split; see ``map_splits``."""
-    return map_splits([split], mapper, block_size=block_size, wanted=wanted, tick=tick)
+    return map_splits([split], settings, tick=tick)
 
 
 def map_splits(
-    splits: Iterable[Split],
-    mapper: Mapper,
-    *,
-    block_size: int = BLOCK,
-    wanted: int = 0,
-    tick: Tick | None = None,
+    splits: Iterable[Split], settings: MapSettings, *, tick: Tick | None = None
 ) -> Partial:
-    """Count splits into one partial; locate the first ``wanted`` malformed lines.
+    """Count splits into one partial; locate the first malformed lines, and spool all of them.
 
     ``tick`` is called with the size of each block in bytes. Raises ``InputError`` for a file that
-    has become shorter or cannot be read any more.
+    has become shorter or cannot be read any more, ``LimitError`` for too many keys.
     """
-    combiner = _warm.pop(mapper, None) or mapper.start()
-    lines = skipped = malformed = size = number = 0
-    rejects: list[Reject] = []
+    combiner = _warm.pop(settings.mapper, None) or settings.mapper.start()
+    total = Partial(Counter())
     for split in splits:
-        offset = split.start
-        for block in read_blocks(split, block_size):
-            tally = _map_block(combiner, block, wanted - len(rejects), split)
-            lines, skipped = lines + tally.lines, skipped + tally.skipped
-            malformed += tally.malformed
-            rejects += (_reject(split, offset, block, *where) for where in tally.malformed_at)
-            if tick:
-                tick(min(len(block), split.end - offset))
-            offset += len(block)
-        size, number = size + split.size, number + 1
+        total = _map_into(total, combiner, split, settings, tick)
     counts, counted = combiner.drain()
-    _warm[mapper] = combiner
+    _warm[settings.mapper] = combiner
+    return replace(total, counts=counts, counted=counted)
+
+
+def _map_into(
+    total: Partial, combiner: Combiner, split: Split, settings: MapSettings, tick: Tick | None
+) -> Partial:
+    """Count one more split; return the total of what became of the lines."""
+    lines, skipped, malformed = total.lines, total.skipped, total.malformed
+    rejects = list(total.rejects)
+    offset = split.start
+    if settings.spool:
+        settings.spool.clear(split)
+    for block in read_blocks(split, settings.block_size, settings.max_line):
+        wanted = len(block) if settings.spool else settings.wanted - len(rejects)
+        tally = _map_block(combiner, block, wanted, split)
+        if tally.keys > settings.max_keys:
+            raise LimitError.of_keys(str(split), settings.max_keys)
+        lines, skipped = lines + tally.lines, skipped + tally.skipped
+        malformed += tally.malformed
+        if tally.malformed_at:
+            found = [_reject(offset, block, *where) for where in tally.malformed_at]
+            if settings.spool:
+                settings.spool.write(split, found)
+            shown = found[: max(0, settings.wanted - len(rejects))]
+            rejects += (
+                Reject(split.source, at, reason, line[: EXCERPT + 1]) for at, reason, line in shown
+            )
+        if tick:
+            tick(min(len(block), split.end - offset))
+        offset += len(block)
     return Partial(
-        counts,
-        splits=number,
-        size=size,
+        total.counts,
+        splits=total.splits + 1,
+        size=total.size + split.size,
         lines=lines,
-        counted=counted,
         skipped=skipped,
         malformed=malformed,
         rejects=tuple(rejects),
@@ -80,6 +113,8 @@ def map_splits(
 def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
     try:
         return combiner.map_block(block, wanted)
+    except MemoryError as error:
+        raise LimitError.of_memory(str(split)) from error
     except (Exception, SystemExit) as error:
         raise TaskError.of(str(split), error) from error
 
@@ -89,18 +124,24 @@ def cool() -> None:
     _warm.clear()
 
 
-def read_blocks(split: Split, block_size: int) -> Iterator[memoryview]:
-    r"""Yield the split as blocks of whole lines; each is valid until the next one is asked for."""
+def read_blocks(split: Split, block_size: int, max_line: int = MAX_LINE) -> Iterator[memoryview]:
+    r"""Yield the split as blocks of whole lines; each is valid until the next one is asked for.
+
+    Raises ``InputError`` for a line of more than ``max_line`` bytes, its ``\n`` not counted.
+    """
     if split.data is not None:
         ended = split.data.endswith(b"\n")
         yield memoryview(split.data if ended else split.data + b"\n")
         return
-    buffer, held, position = bytearray(block_size), 0, split.start
+    largest = max_line + 1  # so no longer line is in any buffer
+    buffer, held, position = bytearray(min(block_size, largest)), 0, split.start
     with split.source.open() as file:
         file.seek(position)
         while position < split.end:
             if held == len(buffer):
-                buffer += bytes(len(buffer))
+                if held == largest:
+                    raise too_long(split.source, position - held, max_line)
+                buffer += bytes(min(len(buffer), largest - len(buffer)))
             with memoryview(buffer) as view:
                 got = _read(split, file, view[held : held + split.end - position])
             position += got
@@ -111,6 +152,8 @@ def read_blocks(split: Split, block_size: int) -> Iterator[memoryview]:
                     yield block
                 buffer[: filled - cut] = buffer[cut:filled]
             held = filled - cut
+    if held > max_line:
+        raise too_long(split.source, position - held, max_line)
     if held:
         yield memoryview(bytes(buffer[:held]) + b"\n")
 
@@ -125,7 +168,7 @@ def _read(split: Split, file: BinaryIO, view: memoryview) -> int:
     return got
 
 
-def _reject(split: Split, base: int, block: memoryview, offset: int, reason: str) -> Reject:
-    excerpt, newline, _ = bytes(block[offset : offset + EXCERPT + 2]).partition(b"\n")
-    excerpt = excerpt.removesuffix(b"\r") if newline else excerpt
-    return Reject(split.source, base + offset, reason, excerpt)
+def _reject(base: int, block: memoryview, offset: int, reason: str) -> tuple[int, str, bytes]:
+    """Return the byte offset of a malformed line, why it is one, and the line without its end."""
+    end = cast(re.Match[bytes], _NEWLINE.search(block, offset)).start()
+    return base + offset, reason, bytes(block[offset:end]).removesuffix(b"\r")

@@ -5,24 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mapreduce.counts import Counts
-from mapreduce.inputs import Source, printable
-
-EXCERPT = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """One malformed line: where it starts (byte offset in its source), why, and how it begins."""
-
-    source: Source
-    offset: int
-    reason: str
-    excerpt: bytes
-
-    def __str__(self) -> str:
-        text = printable(self.excerpt[:EXCERPT].decode(errors="backslashreplace"))
-        more = "..." if len(self.excerpt) > EXCERPT else ""
-        return f"{self.source.name}: byte {self.offset}: {self.reason}: {text}{more}"
+from mapreduce.rejects import Reject
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,12 @@ from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
-from mapreduce.errors import MapReduceError, TaskError, WorkerLostError
+from mapreduce.errors import TaskError, WorkerLostError
+from mapreduce.worker import SIGNALS, work
 
 ATTEMPTS: Final = 4
 """Workers that a task may cost before the run gives up, as in Hadoop and Spark."""
 
-_SIGNALS: Final = {signal.SIGINT, signal.SIGTERM}
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -218,7 +218,7 @@ class Pool:
         ours, theirs = self._context.Pipe()
         inherited = [*self._workers, ours] if self._context.get_start_method() == "fork" else []
         process = cast(Any, self._context).Process(
-            target=_work, args=(theirs, inherited, *self._setup), daemon=True
+            target=work, args=(theirs, inherited, *self._setup), daemon=True
         )
         if self._context.get_start_method() != "fork":
             resource_tracker.ensure_running()  # else starting the worker does, and unblocks signals
@@ -248,60 +248,8 @@ def _context(start_method: str | None) -> BaseContext:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _work(
-    connection: Connection,
-    inherited: Iterable[Connection],
-    initializer: Callable[..., object] | None,
-    initargs: Iterable[Any],
-) -> None:
-    """Be a worker: do one task after the other until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    for other in inherited:
-        other.close()  # so that an end of file means that the parent is gone
-    failure = _failure(lambda: initializer(*initargs)) if initializer else None
-    try:
-        while True:
-            message = connection.recv_bytes()
-            connection.send_bytes(_answer(message) if failure is None else failure)
-    except (EOFError, OSError):
-        os._exit(0)
-
-
-def _answer(message: bytes) -> bytes:
-    """Run the task in a message; return the pickled (error, value)."""
-    answer = b""
-
-    def run() -> None:
-        nonlocal answer
-        function, argument = ForkingPickler.loads(message)
-        answer = bytes(ForkingPickler.dumps((None, function(argument))))
-
-    return _failure(run) or answer
-
-
-def _failure(function: Callable[[], object]) -> bytes | None:
-    """Call a function of the job; return whatever it raises, even SystemExit, as an answer."""
-    try:
-        function()
-    except MapReduceError as error:
-        with suppress(Exception):  # it must travel and arrive; if not, it is told as any other
-            answer = bytes(ForkingPickler.dumps((error, None)))
-            ForkingPickler.loads(answer)
-            return answer
-        return _told(error)
-    except BaseException as error:  # noqa: BLE001 - reported, not swallowed
-        return _told(error)
-    return None
-
-
-def _told(error: BaseException) -> bytes:
-    return bytes(ForkingPickler.dumps((TaskError.of("in a worker", error), None)))

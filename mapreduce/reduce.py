@@ -7,6 +7,7 @@ that the order in which splits happen to end cannot be seen in the result.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from mapreduce import counts
-from mapreduce.partial import Partial, Reject
+from mapreduce.errors import LimitError
+from mapreduce.partial import Partial
+from mapreduce.rejects import Reject
 
 
 class MapPool(Protocol):
@@ -45,6 +48,7 @@ def map_reduce(
     *,
     done: Iterable[Partial] = (),
     wanted: int,
+    max_keys: int = sys.maxsize,
     pack: bool,
     mapped: Callable[[Partial], object],
 ) -> Partial:
@@ -52,10 +56,10 @@ def map_reduce(
 
     A task is a split, or whatever ``map_task`` takes. ``done`` are partials that are there already.
     ``mapped`` is called with the partial of each task as it arrives. ``pack`` says that partials
-    travel between processes.
+    travel between processes. Raises ``LimitError`` for more than ``max_keys`` distinct keys.
     """
     ready = list(done)
-    step = partial(_step, map_task, wanted, pack)
+    step = partial(_step, map_task, wanted, max_keys, pack)
     remaining = iter(tasks)
     while True:
         for result in pool.imap_unordered(step, _tasks(ready, remaining)):
@@ -114,9 +118,21 @@ def _pair(ready: list[Partial]) -> tuple[Partial, Partial] | None:
     return None
 
 
-def _step(map_task: Callable[[Any], Partial], wanted: int, pack: bool, task: Any) -> Partial:
+def _step(
+    map_task: Callable[[Any], Partial], wanted: int, max_keys: int, pack: bool, task: Any
+) -> Partial:
     if isinstance(task, Merge):
-        result = merge(task.left, task.right, wanted)
+        result = _merge_within(task, wanted, max_keys)
     else:
         result = map_task(task)
     return replace(result, counts=counts.pack(result.counts)) if pack else result
+
+
+def _merge_within(task: Merge, wanted: int, max_keys: int) -> Partial:
+    try:
+        result = merge(task.left, task.right, wanted)
+    except MemoryError as error:
+        raise LimitError.of_memory(str(task)) from error
+    if len(result.counts) > max_keys:
+        raise LimitError.of_keys("all inputs together", max_keys)
+    return result

@@ -1,8 +1,8 @@
 """Finding jobs by name: those of the package ``jobs``, and those that other packages offer.
 
 A job is a factory function whose signature is its command line. A package offers one through the
-entry-point group ``mapreduce.jobs``. Code is imported only for the job that was named, or to list
-them all; a plug-in that fails to load breaks no other.
+entry-point group ``mapreduce.jobs``. Its code is imported when the job is named, and not before,
+so that none can break another.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.errors import UsageError
+from mapreduce.inputs import printable
 from mapreduce.job import Job
 
 if TYPE_CHECKING:
@@ -39,20 +40,23 @@ def find_job(name: str) -> Factory | None:
     return next((_load(point) for point in _plugins() if point.name == name), None)
 
 
-def list_jobs() -> Iterator[tuple[str, Factory | UsageError]]:
-    """Yield every installed job's name with its factory, or with what keeps it from loading."""
+def list_jobs() -> Iterator[tuple[str, str]]:
+    """Yield every job's name and what it does or, of a plug-in, where it comes from."""
+    names = [name for name, _summary in list_built_in()]
+    yield from list_built_in()
+    for point in sorted(_plugins(), key=lambda point: point.name):
+        if point.name not in names and NAME.fullmatch(point.name):
+            origin = point.dist and f"{point.dist.name} {point.dist.version}"
+            yield point.name, f"from {origin or 'another package'} ({printable(point.value)})"
+
+
+def list_built_in() -> Iterator[tuple[str, str]]:
+    """Yield the name of every job of our own and the first line of its description."""
     import jobs  # noqa: PLC0415 - the engine does not need them
 
-    names = [module.name for module in pkgutil.iter_modules(jobs.__path__)]
-    built_in = {name: factory for name in names if (factory := _built_in(name))}
-    yield from sorted(built_in.items())
-    for point in sorted(_plugins(), key=lambda point: point.name):
-        if point.name in built_in or not NAME.fullmatch(point.name):
-            continue
-        try:
-            yield point.name, _load(point)
-        except UsageError as error:
-            yield point.name, error
+    for module in sorted(pkgutil.iter_modules(jobs.__path__)):
+        if factory := _built_in(module.name):
+            yield module.name, (inspect.getdoc(factory) or "").partition("\n")[0]
 
 
 def _built_in(name: str) -> Factory | None:

@@ -16,11 +16,13 @@ from itertools import chain, repeat
 from typing import BinaryIO
 
 from mapreduce.errors import InputError
-from mapreduce.inputs import Source
+from mapreduce.inputs import HEAD, Source, first_line
 from mapreduce.pace import PYTHON, Pace
 
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
+MAX_LINE = 64 << 20
+"""Bytes of the longest line that is accepted by default."""
 _PROBE = 64 << 10
 
 Tick = Callable[[int], None]
@@ -50,19 +52,21 @@ def find_splits(
     workers: int,
     pace: Pace = PYTHON,
     split_size: int | None,
+    max_line: int = MAX_LINE,
     tick: Tick,
 ) -> Iterator[Split]:
     """Yield the splits of all sources in order, each as large as is good for ``workers``.
 
     The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
     that size instead. Streams are read when their turn comes, one chunk for each split that is
-    taken. Raises ``InputError``.
+    taken. Raises ``InputError``, also for a line of a stream of more than ``max_line`` bytes.
     """
     trial = [pace.trial] if pace.trial and workers > 1 else []
     for source in sources:
         with source.open() as file:
             if source.size is None:
-                yield from _read_chunks(source, file, split_size or CHUNK, tick)
+                size = max(HEAD, min(split_size or CHUNK, max_line + 1))
+                yield from _read_chunks(source, file, size, max_line, tick)
             elif split_size is not None:
                 yield from _cut(source, file, repeat(split_size))
             else:
@@ -87,7 +91,7 @@ def _factored(size: int, workers: int, largest: int) -> Iterator[int]:
 
 
 def _cut(source: Source, file: BinaryIO, sizes: Iterator[int]) -> Iterator[Split]:
-    size, start = source.size or 0, 0
+    size, start = source.size or 0, source.start
     while start < size:
         target = start + next(sizes)
         end = size if target >= size else min(size, _next_line(source, file, target))
@@ -109,18 +113,39 @@ def _next_line(source: Source, file: BinaryIO, offset: int) -> int:
     return position
 
 
-def _read_chunks(source: Source, file: BinaryIO, size: int, tick: Tick) -> Iterator[Split]:
+def _read_chunks(
+    source: Source, file: BinaryIO, size: int, max_line: int, tick: Tick
+) -> Iterator[Split]:
     """Yield a stream as splits of whole lines; a line longer than ``size`` is one split."""
     start, held = _position(file), [b""]
-    for piece in _pieces(source, file, size, tick):
-        cut = piece.rfind(b"\n") + 1
+    for number, piece in enumerate(_pieces(source, file, size, tick)):
+        drop = first_line(source.name, piece[:HEAD]) if number == 0 and start == 0 else 0
+        start, text = start + drop, piece[drop:]
+        cut = text.rfind(b"\n") + 1
+        _check_lines(source, start, sum(map(len, held)), text, max_line)
         if cut:
-            data = b"".join([*held, piece[:cut]])
+            data = b"".join([*held, text[:cut]])
             yield Split(source, start, start + len(data), data)
             start, held = start + len(data), []
-        held.append(piece[cut:])
+        held.append(text[cut:])
     if rest := b"".join(held):
         yield Split(source, start, start + len(rest), rest)
+
+
+def _check_lines(source: Source, start: int, held: int, text: bytes, max_line: int) -> None:
+    """Raise if a line is too long; the first one began at ``start``, ``held`` bytes before."""
+    for line in text.split(b"\n") if len(text) > max_line else [text.partition(b"\n")[0]]:
+        if held + len(line) > max_line:
+            raise too_long(source, start, max_line)
+        start, held = start + held + len(line) + 1, 0
+
+
+def too_long(source: Source, start: int, max_line: int) -> InputError:
+    """Return the error of a line that begins at a byte of a source."""
+    return InputError(
+        f"{source.name}: byte {start}: a line of more than {max_line:,} bytes; "
+        "is this text? If so, allow longer ones with --max-line"
+    )
 
 
 def _pieces(source: Source, file: BinaryIO, size: int, tick: Tick) -> Iterator[bytes]:

@@ -6,13 +6,15 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 Row: TypeAlias = tuple[str | int, ...]
 
 ROWS: Final = 4096
 """Rows that are made text at once."""
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 
@@ -36,6 +38,19 @@ class Written(Protocol):
 
     def csv(self) -> Iterator[bytes]:
         """Yield the rows as CSV, some at a time, the same bytes as ``csv_text`` gives."""
+
+
+def for_spreadsheets(table: Table) -> Table:
+    """Return a table whose text no spreadsheet takes for a formula: an apostrophe stands before.
+
+    Source: OWASP, "CSV Injection".
+    """
+    rows = [tuple(map(_no_formula, row)) for row in table.rows]
+    return replace(table, rows=rows)
+
+
+def _no_formula(value: str | int) -> str | int:
+    return "'" + value if isinstance(value, str) and value[:1] in FORMULA else value
 
 
 def table_text(table: Table) -> Iterator[bytes]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -57,12 +59,26 @@ def _ended(lines: st.SearchStrategy[bytes], most: int) -> st.SearchStrategy[byte
     return st.lists(st.tuples(lines, _ENDS).map(b"".join), max_size=most).map(b"".join)
 
 
+def is_lines(data: bytes) -> bool:
+    """Return whether bytes are not taken for something else than lines, by how they begin."""
+    return not data.startswith(
+        (
+            b"\xef\xbb\xbf",
+            b"\xff\xfe",
+            b"\xfe\xff",
+            b"\0\0\xfe\xff",
+            b"\x1f\x8b",
+            b"\x28\xb5\x2f\xfd",
+        )
+    )
+
+
 flow_logs: Final = st.one_of(
     _ended(_PLAIN | _RECORDS | _NO_FLOW | _JUNK, 30),
     _ended(_PLAIN, 40),
     st.tuples(_ended(_PLAIN | _NO_FLOW, 10), _RECORDS | _JUNK).map(b"".join),  # no final newline
     st.binary(max_size=300),
-)
+).filter(is_lines)
 """The bytes of a file that may be a flow log, an ill one, or anything."""
 
 cut_sizes: Final = st.integers(1, 80) | st.integers(1, 5000)
@@ -76,6 +92,16 @@ def pairs_of(counts: Counter[bytes]) -> Counter[tuple[int, int]]:
         port, protocol, _status = key.split(b" ")
         pairs[int(port[-5:]), int(protocol[-3:])] += number
     return pairs
+
+
+def without_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return files (by their paths) without the manifests, each of which must tell the truth."""
+    rest = dict(files)
+    for path in [path for path in files if Path(path).name == "_SUCCESS.json"]:
+        for name, said in json.loads(rest.pop(path))["outputs"].items():
+            data = files[str(Path(path).with_name(name))]
+            assert said == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return rest
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LOOKUP, ReadStdin, WriteLogs, cut_sizes, flow_logs, pairs_of, record
+from conftest import (
+    LOOKUP,
+    ReadStdin,
+    WriteLogs,
+    cut_sizes,
+    flow_logs,
+    pairs_of,
+    record,
+    without_manifest,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive import count_flow_logs
@@ -25,9 +34,10 @@ from naive import count_flow_logs
 from jobs.flowlogs import FlowLogs
 from jobs.wordcount import wordcount
 from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
-from mapreduce.engine import SHOWN, usable_cpus
+from mapreduce.engine import SHOWN
 from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
 from mapreduce.job import Judgement, Mapper, Tally
+from mapreduce.options import usable_cpus
 from mapreduce.pace import Pace
 
 FLOWS = FlowLogs(LOOKUP)
@@ -106,7 +116,7 @@ def check(result: Result, contents: Sequence[bytes]) -> None:
 
 
 def listing(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.rglob("*")}
+    return without_manifest({path.name: path.read_bytes() for path in directory.rglob("*")})
 
 
 # --- the answer

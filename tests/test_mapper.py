@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import LOOKUP, WriteLogs, cut_sizes, flow_logs, pairs_of, record
@@ -16,11 +17,12 @@ from naive import count_flow_logs, lines_of
 
 from jobs.flowlogs import FlowLogs
 from mapreduce import FieldMapper, LineMapper, Malformed
+from mapreduce import mapper as mapper_module
 from mapreduce.counts import unpack
 from mapreduce.errors import InputError, TaskError
 from mapreduce.inputs import Source, find_sources
-from mapreduce.job import Judgement
-from mapreduce.mapper import cool, map_split, read_blocks
+from mapreduce.job import Judgement, Mapper
+from mapreduce.mapper import MapSettings, cool, read_blocks
 from mapreduce.partial import Partial
 from mapreduce.split import Split, find_splits
 
@@ -32,6 +34,12 @@ def _cold() -> Iterator[None]:
     cool()
     yield
     cool()
+
+
+def map_split(
+    split: Split, mapper: Mapper, *, tick: Callable[[int], None] | None = None, **settings: Any
+) -> Partial:
+    return mapper_module.map_split(split, MapSettings(mapper, **settings), tick=tick)
 
 
 def splits_of(path: Path, size: int) -> list[Split]:

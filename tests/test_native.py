@@ -125,7 +125,7 @@ def test_a_table_is_refused_while_another_thread_scans_into_it(variant: str) -> 
     pytest.fail("nobody was refused")
 
 
-counters = st.dictionaries(st.binary(max_size=80), st.integers(1, 2**62), max_size=50)
+counters = st.dictionaries(st.binary(max_size=80), st.integers(1, 2**57), max_size=50)
 
 
 @given(counters, counters)

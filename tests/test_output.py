@@ -12,7 +12,8 @@ import pytest
 
 from mapreduce import MapReduceError, Table, UsageError
 from mapreduce.errors import OutputError
-from mapreduce.output import check_targets, write_files, write_tables
+from mapreduce.output import check_targets, commit
+from mapreduce.table import table_text
 
 OLD = "what was there before\n"
 BOTH = [Table("a.csv", ("Key", "Count"), [("x", 1)]), Table("b.csv", ("Key", "Count"), [("y", 2)])]
@@ -20,6 +21,12 @@ BOTH = [Table("a.csv", ("Key", "Count"), [("x", 1)]), Table("b.csv", ("Key", "Co
 
 def nothing() -> None:
     """Check nothing."""
+
+
+def write_tables(tables: Iterable[Table], directory: Path) -> list[Path]:
+    texts = {directory / table.name: table_text(table) for table in tables}
+    commit(texts)
+    return list(texts)
 
 
 def broken() -> None:
@@ -61,7 +68,7 @@ def contents(directory: Path) -> dict[str, str]:
 
 def test_tables_are_written_with_line_feeds_into_a_directory_made_for_them(tmp_path: Path) -> None:
     directory = tmp_path / "made" / "for" / "them"
-    assert write_tables(BOTH, directory, check=nothing) == [
+    assert write_tables(BOTH, directory) == [
         directory / "a.csv",
         directory / "b.csv",
     ]
@@ -71,7 +78,7 @@ def test_tables_are_written_with_line_feeds_into_a_directory_made_for_them(tmp_p
 def test_bytes_that_are_no_utf_8_come_out_as_they_came_in(tmp_path: Path) -> None:
     raw = bytes(range(0x80, 0x100)) + "é".encode()
     table = Table("t.csv", ("Key",), [(raw.decode(errors="surrogateescape"),)])
-    (path,) = write_tables([table], tmp_path, check=nothing)
+    (path,) = write_tables([table], tmp_path)
     assert path.read_bytes() == b"Key\n" + raw + b"\n"
 
 
@@ -93,7 +100,7 @@ def test_a_failure_leaves_all_old_files_and_no_temporary_one(
     for name, text in before.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(ZeroDivisionError):
-        write_files({tmp_path / name: text() for name, text in texts.items()}, check=check)
+        commit({tmp_path / name: text() for name, text in texts.items()}, check=check)
     assert contents(tmp_path) == before
 
 
@@ -108,7 +115,7 @@ def test_nothing_is_renamed_before_all_files_are_complete(tmp_path: Path) -> Non
         assert (tmp_path / "a").read_text() == OLD
         assert not (tmp_path / "b").exists()
 
-    write_files({tmp_path / "a": [b"new"], tmp_path / "b": last()}, check=check)
+    commit({tmp_path / "a": [b"new"], tmp_path / "b": last()}, check=check)
     assert contents(tmp_path) == {"a": "new", "b": "new"}
 
 
@@ -121,14 +128,14 @@ def test_a_full_file_system_is_an_output_error_and_the_old_files_stay(
         (tmp_path / name).write_text(text)
     large = Table("large.csv", ("Key", "Count"), [("k" * 1000, n) for n in range(1000)])
     with full_after(100_000), pytest.raises(OutputError, match=r"large\.csv: File too large"):
-        write_tables([BOTH[0], large], tmp_path, check=nothing)
+        write_tables([BOTH[0], large], tmp_path)
     assert contents(tmp_path) == before
 
 
 def test_a_directory_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text(OLD)
     with pytest.raises(OutputError, match="file/out: Not a directory"):
-        write_tables(BOTH, tmp_path / "file" / "out", check=nothing)
+        write_tables(BOTH, tmp_path / "file" / "out")
     assert contents(tmp_path) == {"file": OLD}
 
 
@@ -138,7 +145,7 @@ def test_a_target_that_cannot_be_replaced_is_an_output_error_and_no_other_is(
 ) -> None:
     (tmp_path / "dir").mkdir()
     with pytest.raises(OutputError, match="dir: Is a directory"):
-        write_files({tmp_path / name: [b"new"] for name in names}, check=nothing)
+        commit({tmp_path / name: [b"new"] for name in names})
     assert contents(tmp_path) == {}
 
 
@@ -147,7 +154,7 @@ def test_a_new_file_gets_the_mode_that_the_umask_gives(
     tmp_path: Path, mask: int, mode: int
 ) -> None:
     with umask(mask):
-        write_files({tmp_path / "new": [b"text"]}, check=nothing)
+        commit({tmp_path / "new": [b"text"]})
         assert os.umask(mask) == mask
     assert (tmp_path / "new").stat().st_mode & 0o7777 == mode
 
@@ -158,7 +165,7 @@ def test_a_file_that_exists_keeps_its_mode(tmp_path: Path, mode: int) -> None:
     target.write_text(OLD)
     target.chmod(mode)
     with umask(0o027):
-        write_files({target: [b"new"]}, check=nothing)
+        commit({target: [b"new"]})
     assert (target.read_text(), target.stat().st_mode & 0o7777) == ("new", mode)
 
 
@@ -171,7 +178,7 @@ def test_a_symlink_is_written_through(tmp_path: Path, dangling: bool) -> None:
     if not dangling:
         real.write_text(OLD)
     check_targets([link], [])
-    write_files({link: [b"new"]}, check=nothing)
+    commit({link: [b"new"]})
     assert link.is_symlink()
     assert middle.is_symlink()
     assert contents(tmp_path) == {"elsewhere/real": "new", "middle": "new", "link": "new"}

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from mapreduce.counts import pack, unpack
 from mapreduce.inputs import Source
-from mapreduce.partial import Partial, Reject
+from mapreduce.partial import Partial
 from mapreduce.reduce import MapPool, Merge, map_reduce, merge
+from mapreduce.rejects import Reject
 from mapreduce.split import Split
 
 SOURCES = [Source(index, f"{9 - index}.log", 1000, 0, index) for index in range(3)]

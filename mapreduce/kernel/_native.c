@@ -135,8 +135,8 @@ FieldTable_scan(PyObject *object, PyObject *args)
     PyObject *fresh = fresh_keys(&self->table, tell_fresh ? known : self->table.used);
     if (fresh == NULL)
         return NULL;
-    return Py_BuildValue("KKKN", (unsigned long long)scan.lines, (unsigned long long)scan.empty,
-                         (unsigned long long)scan.misshapen, fresh);
+    return Py_BuildValue("KKKNn", (unsigned long long)scan.lines, (unsigned long long)scan.empty,
+                         (unsigned long long)scan.misshapen, fresh, (Py_ssize_t)self->table.keys);
 }
 
 /* Forget one key; return the count that it had, or NULL with an exception. */

@@ -21,12 +21,13 @@ MAX_FIELD: Final = 1_000_000
 
 
 class Scan(NamedTuple):
-    """What one block held, and every key that the table had not known."""
+    """What one block held, every key that the table had not known, and how many it knows now."""
 
     lines: int
     empty: int
     misshapen: int
     fresh: Sequence[bytes]
+    known: int
 
 
 def check_columns(delimiter: bytes, fields: Sequence[int], width: int | None) -> None:
@@ -67,7 +68,8 @@ class FieldTable:
             keys, empty, misshapen = self._keys_by_line(text)
         self._counts.update(keys)
         newest = len(self._counts) - known if fresh else 0
-        return Scan(lines, empty, misshapen, list(islice(reversed(self._counts), newest)))
+        newest_keys = list(islice(reversed(self._counts), newest))
+        return Scan(lines, empty, misshapen, newest_keys, len(self._counts))
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""

@@ -1,0 +1,57 @@
+"""How a run is done, apart from what is counted; all that can be refused is refused here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from mapreduce.errors import UsageError
+from mapreduce.mapper import BLOCK, MAX_KEYS
+from mapreduce.reduce import MapPool
+from mapreduce.rejects import Budget
+from mapreduce.split import MAX_LINE, Tick
+
+START_METHODS: Final = (None, "fork", "forkserver", "spawn")
+
+
+def no_progress(_size: int) -> None:
+    """Show nothing and stop nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of ``run``, which describes them. Raises ``UsageError``."""
+
+    workers: int | None = None
+    budget: Budget | None = None
+    max_line: int = MAX_LINE
+    max_keys: int = MAX_KEYS
+    excel_safe: bool = False
+    tick: Tick = no_progress
+    pool: MapPool | None = None
+    start_method: str | None = None
+    split_size: int | None = None
+    block_size: int = BLOCK
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "max_line", "max_keys", "split_size", "block_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1, not {value}")
+        if self.start_method not in START_METHODS:
+            raise UsageError(
+                f"start_method must be fork, forkserver or spawn, not {self.start_method!r}"
+            )
+
+    @property
+    def processes(self) -> int:
+        """The processes that may be used at most."""
+        return usable_cpus() if self.workers is None else self.workers
+
+
+def usable_cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
