@@ -60,15 +60,16 @@ class Targets:
         ``OutputError``.
         """
         rejects = {self.rejects: spool.text()} if self.rejects and spool else {}
-        if self.directory is None:
+        directory = self.directory
+        if directory is None:
             commit(rejects, check=check)
             return []
 
         def manifest(digests: Digests) -> bytes:
-            return _manifest(describe(), digests)
+            return _manifest(directory, describe(), digests)
 
-        texts = {self.directory / table.name: table_text(table) for table in tables}
-        commit(texts | rejects, manifest=(self.directory / MANIFEST, manifest), check=check)
+        texts = {directory / table.name: table_text(table) for table in tables}
+        commit(texts | rejects, manifest=(directory / MANIFEST, manifest), check=check)
         return list(texts)
 
     def write_rejects(self, spool: Spool | None, *, check: Callable[[], object]) -> None:
@@ -77,11 +78,12 @@ class Targets:
             commit({self.rejects: spool.text()}, check=check)
 
 
-def _manifest(described: dict[str, Any], digests: Digests) -> bytes:
+def _manifest(directory: Path, described: dict[str, Any], digests: Digests) -> bytes:
+    """Return JSON; the outputs are named as seen from the directory."""
     import json  # noqa: PLC0415 - start-up counts
 
     outputs = {
-        path.name: {"bytes": digest.size, "sha256": digest.sha256}
+        os.path.relpath(path, directory): {"bytes": digest.size, "sha256": digest.sha256}
         for path, digest in digests.items()
     }
     return json.dumps({**described, "outputs": outputs}, indent=1).encode() + b"\n"

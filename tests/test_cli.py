@@ -423,6 +423,46 @@ def test_strict_accepts_records_without_flow(shell: Shell) -> None:
     assert shell.made() == TABLES
 
 
+def test_the_options_of_malformed_lines_reach_the_run(shell: Shell) -> None:
+    shell.write(bad_log=f"{FLOWS}junk\n{FLOWS}")
+    arguments = ["flowlogs", "bad.log", "-l", "lookup.csv", "--rejects", "out/rejects.jsonl"]
+    done = shell.run(*arguments, "--max-malformed", "0.1%")
+    assert done.returncode == 1
+    assert done.stderr.endswith("allows: nothing but out/rejects.jsonl was written\n")
+    reject = json.loads(shell.contents()["out/rejects.jsonl"])
+    assert reject == {
+        "file": "bad.log",
+        "byte": len(FLOWS),
+        "reason": "1 fields where 14 are expected",
+        "line": "junk",
+    }
+    assert set(shell.made()) == {"out/rejects.jsonl"}
+    assert shell.run(*arguments, "--max-malformed", "1").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--max-line", "9"], "flows.log: byte 0: a line of more than 9 bytes"),
+        (["--max-keys", "1"], "more than 1 distinct keys; count fewer fields"),
+    ],
+)
+def test_a_limit_that_is_passed_is_one_clear_line(
+    shell: Shell, options: list[str], error: str
+) -> None:
+    done = shell.run("flowlogs", "flows.log", "-l", "lookup.csv", *options)
+    assert done.returncode == 1
+    assert error in error_line(done.stderr)
+    assert not (shell.directory / "outputs").exists()
+
+
+def test_text_is_exact_unless_a_spreadsheet_is_to_read_it(shell: Shell) -> None:
+    shell.write(lookup_csv=f"{HEADER}443,tcp,=web()\n")
+    for option, tag in [([], "=web()"), (["--excel-safe"], "'=web()")]:
+        assert shell.run("flowlogs", "flows.log", "-l", "lookup.csv", *option).returncode == 0
+        assert shell.made()["outputs/tag2count.csv"].startswith(f"Tag,Count\n{tag},3\n")
+
+
 # --- failure: exit 2, before any work
 
 
@@ -455,6 +495,15 @@ def test_strict_accepts_records_without_flow(shell: Shell) -> None:
         (["wordcount", "wordcount.csv", "-o", "."], "wordcount.csv: is an input"),
         (["wordcount", "text.txt", "-o", "taken"], "taken/wordcount.csv: is a directory"),
         (["flowlogs", "flows.log", "-l", "tag2count.csv", "-o", "."], "tag2count.csv: is an input"),
+        (["wordcount", "text.txt", "--rejects", "text.txt"], "text.txt: is an input"),
+        (["wordcount", "text.txt", "--rejects", "loop"], "loop"),
+        (["wordcount", "text.txt", "--rejects", "outputs/_SUCCESS.json"], "another output, too"),
+        (["wordcount", "text.txt", "--rejects", "r", "--stats", "r"], "another output, too"),
+        (["wordcount", "text.txt", "-o", "out", "--stats", "out/_SUCCESS.json"], "another output"),
+        (["wordcount", "text.txt", "--max-malformed", "many"], "--max-malformed many: must be"),
+        (["wordcount", "text.txt", "--max-malformed", "1", "--strict"], "name one of them"),
+        (["wordcount", "text.txt", "--max-line", "0"], "'--max-line': 0 is not in the range"),
+        (["wordcount", "text.txt", "--max-keys", "0"], "'--max-keys': 0 is not in the range"),
         (["wordcount", "text.txt", "--stats", "text.txt"], "text.txt: is an input"),
         (["wordcount", "text.txt", "--stats", "link.txt"], "link.txt: is an input"),
         (["flowlogs", "flows.log", "-l", "lookup.csv", "--stats", "lookup.csv"], "is an input"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
+import gzip
+import lzma
 import os
 import sys
 from collections.abc import Callable
@@ -12,7 +16,8 @@ from conftest import ReadStdin, WriteLogs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapreduce import UsageError
+from jobs.count import count
+from mapreduce import UsageError, run
 from mapreduce.errors import InputError
 from mapreduce.inputs import Source, find_sources, printable
 
@@ -167,3 +172,78 @@ def test_a_shown_name_cannot_steer_a_terminal(text: str) -> None:
 
 def test_a_source_is_named_as_it_may_be_shown() -> None:
     assert Source(0, "a\x1b[31m\udcff.log", 1, 0, 0).name == r"a\x1b[31m\udcff.log"
+
+
+TEXT = "a b\nc d\n"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_utf_8_byte_order_mark_is_no_part_of_the_first_line(
+    tmp_path: Path, read_stdin: ReadStdin, workers: int, stream: bool
+) -> None:
+    path = tmp_path / "bom.log"
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    if stream:
+        read_stdin(path)
+    inputs = ["-"] if stream else [path]
+    found = run(count("1"), inputs, workers=workers, split_size=5, rejects=tmp_path / "r.csv")
+    assert found.counts == {b"a": 1, b"c": 1}
+    assert found.stats.bytes == len(TEXT)
+
+
+def test_a_reject_behind_a_byte_order_mark_lies_where_it_lies_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "bom.log").write_bytes(b"\xef\xbb\xbfonly\n")
+    (reject,) = run(count("2"), [tmp_path / "bom.log"]).rejects
+    assert (reject.offset, reject.excerpt) == (3, b"only")
+
+
+FOREIGN = {
+    "UTF-16": TEXT.encode("utf-16"),
+    "UTF-16 of the other order": codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+    "UTF-32": TEXT.encode("utf-32"),
+    "gzip -dc": gzip.compress(TEXT.encode()),
+    "bzip2 -dc": bz2.compress(TEXT.encode()),
+    "xz -dc": lzma.compress(TEXT.encode()),
+    "zstd -dc": b"\x28\xb5\x2f\xfd" + bytes(9),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), FOREIGN.items(), ids=FOREIGN)
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_no_lines_of_text_is_refused_by_name_with_what_to_do(
+    tmp_path: Path, read_stdin: ReadStdin, name: str, data: bytes, stream: bool
+) -> None:
+    path = tmp_path / "some.log"
+    path.write_bytes(data)
+    if stream:
+        read_stdin(path)
+    with pytest.raises(UsageError) as caught:
+        run(count("1"), ["-" if stream else path])
+    assert name.split(" of ", maxsplit=1)[0] in str(caught.value)
+    assert str(caught.value).startswith("standard input: is " if stream else f"{path}: is ")
+
+
+@pytest.mark.parametrize("data", [b"BZh but text\n", b"\x1f\n", b"\xef\xbb", b"\xff", b"PK\n"])
+def test_what_only_begins_like_something_else_is_counted(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "some.log").write_bytes(data)
+    assert run(count("1"), [tmp_path / "some.log"]).stats.counted == 1
+
+
+def test_growth_while_a_file_is_counted_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a\tb.log"
+    path.write_text(TEXT)
+
+    def append(size: int) -> None:
+        if size:
+            with path.open("a") as file:
+                file.write("e f\n")
+
+    found = run(count("1"), [path], progress=append)
+    assert found.counts == {b"a": 1, b"c": 1}
+    (note,) = found.notes
+    assert note.startswith(
+        f"{tmp_path}/a\\tb.log: grew by 4 bytes while it was counted; what it had"
+    )
+    assert note.isprintable()
+    assert not run(count("1"), [path]).notes

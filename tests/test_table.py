@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mapreduce import Table, kernel
 from mapreduce.counts import ranked
-from mapreduce.table import ROWS, csv_text, table_text
+from mapreduce.table import ROWS, csv_text, for_spreadsheets, table_text
 
 needs_native = pytest.mark.skipif(not kernel.VARIANTS, reason="the native kernel is not built")
 
@@ -84,3 +84,9 @@ def test_a_ranking_is_a_sequence_of_rows() -> None:
     for wrong in (3, -4):
         with pytest.raises(IndexError):
             rows[wrong]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_spreadsheet_computes_what_was_made_safe(start: str) -> None:
+    table = Table("t.csv", ("Tag", "Count"), [(f"{start}1+1", -5), ("a=b", 1), ("", 0)])
+    assert for_spreadsheets(table).rows == [(f"'{start}1+1", -5), ("a=b", 1), ("", 0)]
