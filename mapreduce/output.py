@@ -89,7 +89,6 @@ def commit(
         if manifest:
             text = manifest[1]({temporary.target: temporary.digest for temporary in made})
             made.append(_write_beside(manifest[0], [text], stack))
-        check()
         directories = sorted({temporary.real.parent for temporary in made})
         for directory in directories:
             stack.enter_context(_turn(directory, check))

@@ -18,7 +18,8 @@ chance(unsigned below)
     return (unsigned)(state >> 33) % below;
 }
 
-/* Write random lines up to `end`; return where the first one begins. */
+/* Write random lines up to `end`, often the last one as long as some windows; return where the
+ * first one begins. */
 static uint8_t *
 write_block(uint8_t *area, uint8_t *end)
 {
@@ -32,6 +33,8 @@ write_block(uint8_t *area, uint8_t *end)
                 *--p = (uint8_t)"0123456789-a\xff\0xy"[chance(16)];
             *--p = ' ';
         }
+        while (fields > 3 && end - p < 300 && (end - p) % 64)
+            *--p = 'x';
         if (!chance(6))
             *--p = '\r';
         *--p = '\n';

@@ -1,0 +1,38 @@
+"""What must not be done at all, looked for in the source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted([*(ROOT / "mapreduce").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")])
+
+
+def names_in(source: Path) -> set[str]:
+    """Return every module that is imported and every name that is called."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found.add(node.func.id)
+    return found
+
+
+def using(*forbidden: str) -> set[str]:
+    return {source.name for source in SOURCES if names_in(source) & set(forbidden)}
+
+
+def test_pickles_are_read_only_where_our_own_processes_write_them() -> None:
+    assert using("pickle", "marshal", "shelve", "dill") == {"counts.py"}
+    assert using("multiprocessing.reduction.ForkingPickler") == {"pool.py", "worker.py"}
+
+
+@pytest.mark.parametrize("forbidden", ["eval", "exec", "compile", "subprocess", "mmap", "tempfile"])
+def test_what_has_no_place_here_is_not_used(forbidden: str) -> None:
+    assert using(forbidden) == set()
