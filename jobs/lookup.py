@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 
 from jobs.protocols import protocol_number, small_number
 from mapreduce import UsageError
-from mapreduce.inputs import printable
+from mapreduce.printable import printable
 
 COLUMNS: Final = ("dstport", "protocol", "tag")
 UNTAGGED: Final = "Untagged"

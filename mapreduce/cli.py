@@ -20,11 +20,12 @@ from mapreduce import kernel
 from mapreduce.command import RunOptions, make_command
 from mapreduce.engine import Result, run
 from mapreduce.errors import MalformedError, MapReduceError, Stopped, UsageError
-from mapreduce.inputs import STDIN as STDOUT
-from mapreduce.inputs import find_sources, printable
+from mapreduce.inputs import find_sources
 from mapreduce.job import Job
 from mapreduce.mapper import MAX_KEYS
 from mapreduce.output import check_targets, commit
+from mapreduce.paths import STDIN as STDOUT
+from mapreduce.printable import printable
 from mapreduce.registry import find_job, list_built_in, list_jobs
 from mapreduce.report import summary
 from mapreduce.signals import StopRequest
@@ -118,20 +119,19 @@ def _job_command(name: str, stop: StopRequest) -> Any:
 
 
 def _run_job(
-    stop: StopRequest, build: Callable[[], Job], inputs: Sequence[Path], options: RunOptions
+    stop: StopRequest, build: Callable[[], Job], inputs: Sequence[str], options: RunOptions
 ) -> None:
-    paths = [str(path) for path in inputs]
-    sources = find_sources(paths)
+    sources = find_sources(inputs)
     with stop.raising():  # a lookup may be a pipe that nobody writes to
         job = build()
-    _check_outputs(job, paths, options)
+    _check_outputs(job, [source.path for source in sources], options)
     total = sum(source.size or 0 for source in sources) or None
     terminal = sys.stderr is not None and sys.stderr.isatty()
     shown = terminal if options.progress is None else options.progress
     with _progress(stop, total, shown=shown and not options.quiet) as progress:
         result = run(
             job,
-            paths,
+            sources,
             output=None if str(options.output) == STDOUT else options.output,
             workers=options.workers,
             strict=options.strict,

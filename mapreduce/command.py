@@ -21,10 +21,11 @@ from mapreduce.registry import Factory
 from mapreduce.split import MAX_LINE
 
 _INPUTS = Annotated[
-    list[Path] | None, typer.Argument(help="Files to count, or - for standard input.")
+    list[str] | None,
+    typer.Argument(help="Files, directories, quoted patterns, @LIST of names; - is stdin."),
 ]
 _FILES = Annotated[
-    list[Path] | None, typer.Option("--file", "-f", help="The same as an INPUT; repeatable.")
+    list[str] | None, typer.Option("--file", "-f", help="The same as an INPUT; repeatable.")
 ]
 
 
@@ -82,7 +83,7 @@ class RunOptions:
     ] = None
 
 
-RunJob: TypeAlias = Callable[[Callable[[], Job], Sequence[Path], RunOptions], None]
+RunJob: TypeAlias = Callable[[Callable[[], Job], Sequence[str], RunOptions], None]
 
 
 def make_command(name: str, factory: Factory, run: RunJob) -> Any:
@@ -93,7 +94,7 @@ def make_command(name: str, factory: Factory, run: RunJob) -> Any:
     own = [_option(parameter) for parameter in _parameters(factory)]
     common = _parameters(RunOptions)
 
-    def command(inputs: list[Path] | None, file: list[Path] | None, **values: Any) -> None:
+    def command(inputs: list[str] | None, file: list[str] | None, **values: Any) -> None:
         options = RunOptions(**{option.name: values.pop(option.name) for option in common})
         run(partial(factory, **values), [*(inputs or []), *(file or [])], options)
 

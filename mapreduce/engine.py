@@ -59,7 +59,7 @@ class Result:
 
 def run(
     job: Job,
-    inputs: Iterable[str | os.PathLike[str]],
+    inputs: Iterable[str | os.PathLike[str] | Source],
     *,
     output: str | os.PathLike[str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
@@ -77,9 +77,10 @@ def run(
 ) -> Result:
     """Count all inputs with a job and, if ``output`` names a directory, write its tables there.
 
-    At most ``workers`` processes (default: the CPUs that this process may use) count splits of
-    about ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a
-    small input is counted in this process. ``pool`` is used instead if given, and not closed.
+    ``inputs`` are names (see ``paths.expand``), or what ``find_sources`` has found of them. At most
+    ``workers`` processes (default: the CPUs that this process may use) count splits of about
+    ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a small
+    input is counted in this process. ``pool`` is used instead if given, and not closed.
     ``max_malformed`` lines, or ``"P%"`` of all, may be malformed (default: any; ``strict``: none);
     all of them are written to ``rejects``, as CSV or, by its suffix, JSON lines. A line of more
     than ``max_line`` bytes and more than ``max_keys`` distinct keys end the run. ``excel_safe``
@@ -107,10 +108,11 @@ def run(
 
 
 def _run(
-    job: Job, inputs: Sequence[str | os.PathLike[str]], targets: Targets, options: Options
+    job: Job, inputs: Sequence[str | os.PathLike[str] | Source], targets: Targets, options: Options
 ) -> Result:
     clock = Clock()
-    sources = find_sources(inputs)
+    found = [one for one in inputs if isinstance(one, Source)]
+    sources = found or find_sources(one for one in inputs if not isinstance(one, Source))
     targets.check(job, sources)
     with targets.spool() as spool:
         merged, workers = _count(job, sources, options, spool, clock)

@@ -11,13 +11,13 @@ import stat
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mapreduce.errors import InputError, UsageError
-
-STDIN = "-"
+from mapreduce.paths import STDIN, expand
+from mapreduce.printable import printable
 
 HEAD = 10
 """Bytes that tell what an input is."""
@@ -73,38 +73,51 @@ class Source:
         return open(handle, "rb", buffering=0)  # noqa: PTH123 - a descriptor
 
 
-def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
-    """Return a Source for each path, in order; raise ``UsageError`` for one that cannot be read."""
-    sources = [_find(index, os.fspath(path)) for index, path in enumerate(paths)]
+def find_sources(names: Iterable[str | os.PathLike[str]]) -> list[Source]:
+    """Return a Source for each file that is named in any way (``paths.expand``), sorted by path.
+
+    A file that several paths lead to is one. Raises ``UsageError`` for one that cannot be read.
+    """
+    sources: list[Source] = []
+    known: set[tuple[int, int]] = set()
+    for path in expand(names):
+        found = _find(len(sources), path)
+        if found.size is None:
+            sources.append(found)
+        elif (found.device, found.inode) not in known:
+            sources.append(found)
+            known.add((found.device, found.inode))
     if not sources:
         raise UsageError("no input: name one or more files, or - for standard input")
-    if sum(source.path == STDIN for source in sources) > 1:
-        raise UsageError("standard input (-) can be read only once; name it once")
     return sources
 
 
 def _find(index: int, path: str) -> Source:
     try:
-        status = os.fstat(sys.stdin.fileno()) if path == STDIN else Path(path).stat()
+        status = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)  # noqa: PTH116
     except (OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or "cannot be read"
         raise UsageError(f"{printable(path)}: {reason}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise UsageError(f"{printable(path)}: is a directory; name the files in it")
+        raise UsageError(f"{printable(path)}: is a directory")
     if path != STDIN and not os.access(path, os.R_OK):
         raise UsageError(f"{printable(path)}: permission denied")
     plain = path != STDIN and stat.S_ISREG(status.st_mode) and status.st_size > 0
     size = status.st_size if plain else None
-    found = Source(index, path, size, status.st_dev, status.st_ino, status.st_mtime_ns)
-    return replace(found, start=_first_line(found)) if plain else found
+    start = _first_line(path) if plain else 0
+    return Source(index, path, size, status.st_dev, status.st_ino, status.st_mtime_ns, start)
 
 
-def _first_line(source: Source) -> int:
-    with source.open() as file:
+def _first_line(path: str) -> int:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return first_line(source.name, file.read(HEAD))
-        except OSError as error:
-            raise UsageError(f"{source.name}: {error.strerror}") from error
+            head = os.read(handle, HEAD)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise UsageError(f"{printable(path)}: {error.strerror}") from error
+    return first_line(printable(path), head)
 
 
 def first_line(name: str, head: bytes) -> int:
@@ -133,10 +146,3 @@ def _size(source: Source) -> int:
         return Path(source.path).stat().st_size
     except OSError:  # it may be gone by now, and has been counted whole all the same
         return 0
-
-
-def printable(text: str) -> str:
-    """Return text with everything that could steer a terminal escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mapreduce.errors import OutputError, UsageError
-from mapreduce.inputs import STDIN, printable
+from mapreduce.paths import STDIN
+from mapreduce.printable import printable
 
 TURN = 30
 """Seconds that a run waits for another one that renames its results in the same directory."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.errors import UsageError
-from mapreduce.inputs import printable
 from mapreduce.job import Job
+from mapreduce.printable import printable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

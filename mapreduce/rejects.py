@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mapreduce.errors import UsageError
-from mapreduce.inputs import Source, printable
+from mapreduce.inputs import Source
+from mapreduce.printable import printable
 from mapreduce.table import csv_text
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mapreduce import kernel
 from mapreduce.engine import Result
-from mapreduce.inputs import printable
+from mapreduce.printable import printable
 
 
 def summary(result: Result) -> Iterator[str]:

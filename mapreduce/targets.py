@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from mapreduce.errors import UsageError
-from mapreduce.inputs import Source, printable
+from mapreduce.inputs import Source
 from mapreduce.job import Job
 from mapreduce.output import Digests, check_targets, commit, private_directory
+from mapreduce.printable import printable
 from mapreduce.rejects import JSON_SUFFIXES, Spool
 from mapreduce.table import Table, table_text
 

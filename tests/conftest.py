@@ -61,16 +61,9 @@ def _ended(lines: st.SearchStrategy[bytes], most: int) -> st.SearchStrategy[byte
 
 def is_lines(data: bytes) -> bool:
     """Return whether bytes are not taken for something else than lines, by how they begin."""
-    return not data.startswith(
-        (
-            b"\xef\xbb\xbf",
-            b"\xff\xfe",
-            b"\xfe\xff",
-            b"\0\0\xfe\xff",
-            b"\x1f\x8b",
-            b"\x28\xb5\x2f\xfd",
-        )
-    )
+    marks = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+    packed = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
+    return not data.startswith((*marks, *packed))
 
 
 flow_logs: Final = st.one_of(

@@ -19,20 +19,19 @@ from hypothesis import strategies as st
 from jobs.count import count
 from mapreduce import UsageError, run
 from mapreduce.errors import InputError
-from mapreduce.inputs import Source, find_sources, printable
+from mapreduce.inputs import Source, find_sources
+from mapreduce.printable import printable
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="has /proc")
 
 
-def test_sources_stand_in_the_order_in_which_they_were_named(write_logs: WriteLogs) -> None:
+def test_sources_stand_in_the_order_of_their_names(write_logs: WriteLogs) -> None:
     one, two = write_logs(b"1\n", b"22\n")
     sources = find_sources([two, str(one), two])
-    assert [(source.index, source.path) for source in sources] == [
-        (0, str(two)),
-        (1, str(one)),
-        (2, str(two)),
+    assert [(source.index, source.path, source.size) for source in sources] == [
+        (0, str(one), 2),
+        (1, str(two), 3),
     ]
-    assert [source.size for source in sources] == [3, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_sources_stand_in_the_order_in_which_they_were_named(write_logs: WriteLo
     [
         ("missing", "No such file"),
         ("nul\0", "cannot be read"),
-        (".", "is a directory"),
+        ("empty", "holds no file"),
         ("log/below", "Not a directory"),
     ],
 )
@@ -49,6 +48,7 @@ def test_an_input_that_cannot_be_read_is_refused_by_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("log").write_bytes(b"x\n")
+    Path("empty").mkdir()
     with pytest.raises(UsageError, match=reason) as caught:
         find_sources(["log", name])
     assert str(caught.value).startswith(f"{printable(name)}: ")
@@ -68,13 +68,13 @@ def test_no_input_at_all_is_refused() -> None:
         find_sources([])
 
 
-def test_standard_input_can_be_named_once(write_logs: WriteLogs, read_stdin: ReadStdin) -> None:
+def test_standard_input_is_one_however_often_it_is_named(
+    write_logs: WriteLogs, read_stdin: ReadStdin
+) -> None:
     (path,) = write_logs(b"x\n")
     read_stdin(path)
-    (source,) = find_sources(["-"])
+    source, _plain = find_sources(["-", path, "-"])
     assert (source.name, source.size) == ("standard input", None)
-    with pytest.raises(UsageError, match="only once"):
-        find_sources(["-", path, "-"])
 
 
 def test_a_closed_standard_input_is_refused(write_logs: WriteLogs, read_stdin: ReadStdin) -> None:
@@ -118,7 +118,7 @@ def test_what_is_no_plain_file_with_a_size_is_a_stream(
 def test_a_link_is_the_file_that_it_points_to(tmp_path: Path, write_logs: WriteLogs) -> None:
     (path,) = write_logs(b"x\n")
     (tmp_path / "link").symlink_to(path)
-    link, plain = find_sources([tmp_path / "link", path])
+    (link,), (plain,) = find_sources([tmp_path / "link"]), find_sources([path])
     assert (link.size, link.device, link.inode) == (plain.size, plain.device, plain.inode)
 
 

@@ -92,9 +92,9 @@ def test_the_splits_of_several_files_come_in_the_order_of_the_files(write_logs: 
     paths = write_logs(b"a\nb\n", b"", b"c\n")
     parts = splits_of(paths[2], paths[1], paths[0], size=1)
     assert [(part.source.path, part.start, part.end) for part in parts] == [
-        (str(paths[2]), 0, 2),
         (str(paths[0]), 0, 2),
         (str(paths[0]), 2, 4),
+        (str(paths[2]), 0, 2),
     ]
 
 

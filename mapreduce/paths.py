@@ -1,0 +1,86 @@
+"""From what the user named to the paths of files: directories, patterns and lists are opened up.
+
+What is found is sorted and named once, so that no result depends on the order of a listing.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mapreduce.errors import UsageError
+from mapreduce.printable import printable
+
+STDIN: Final = "-"
+LIST: Final = "@"
+
+
+def expand(names: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Return the paths of all files that are named, each once, sorted by their bytes.
+
+    ``-`` is standard input. ``@FILE`` holds more names, one a line. Of a directory all files below
+    it are meant, but for hidden ones and those whose name begins with ``_``, as Hadoop leaves them
+    out; so it is for what ``*``, ``?``, ``[...]`` and ``**`` match. Raises ``UsageError`` for what
+    holds or matches no file.
+    """
+    found: set[str] = set()
+    for name in [os.fspath(name) for name in names]:
+        listed = _listed(name[1:]) if name.startswith(LIST) else [name]
+        for one in listed:
+            found.update(_files(one))
+    return sorted(found, key=os.fsencode)
+
+
+def _listed(path: str) -> Iterator[str]:
+    """Yield the names in a list; empty lines are none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+            yield from filter(None, (line.rstrip("\r\n") for line in file))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "cannot be read"
+        raise UsageError(f"{LIST}{printable(path)}: {reason}") from error
+
+
+def _files(name: str) -> Iterable[str]:
+    if name == STDIN or "\0" in name:
+        return [name]
+    if os.path.isdir(name):  # noqa: PTH112 - a hundred thousand Paths cost a second
+        return _some(_walk(name), f"{printable(name)}: holds no file")
+    if glob.has_magic(name) and not os.path.lexists(name):
+        return _some(_match(name), f"{printable(name)}: matches no file")
+    return [name]
+
+
+def _some(files: Iterable[str], otherwise: str) -> list[str]:
+    found = list(files)
+    if not found:
+        raise UsageError(otherwise)
+    return found
+
+
+def _match(pattern: str) -> Iterator[str]:
+    named = pattern.split("/")
+    for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207
+        parts = [part for part in path.split("/") if part.startswith("_") and part not in named]
+        if parts and not (named[-1].startswith("_") and parts == path.split("/")[-1:]):
+            continue
+        if not os.path.isdir(path):  # noqa: PTH112
+            yield path
+        elif named[-1] != "**":  # which matches what is below it, too
+            yield from _walk(path)
+
+
+def _walk(directory: str) -> Iterator[str]:
+    """Yield the files below a directory; links to directories are not followed."""
+    try:
+        with os.scandir(directory) as entries:
+            below = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+    except OSError as error:
+        raise UsageError(f"{printable(directory)}: {error.strerror}") from error
+    for entry in below:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path)
+        elif not entry.is_dir():
+            yield entry.path
