@@ -7,8 +7,10 @@ leaves a traceback or half a result.
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from typing import Final
+from contextlib import suppress
+from typing import Final, NoReturn
 
 from mapreduce.signals import StopRequest
 
@@ -30,10 +32,24 @@ def main(command: str | None = None) -> int:
         stop.let_go()
 
 
-def processflows() -> int:
-    """``processflows`` is ``mapreduce flowlogs``."""
-    return main("flowlogs")
+def mapreduce() -> NoReturn:
+    """``mapreduce JOB ...``."""
+    _leave(main())
+
+
+def processflows() -> NoReturn:
+    """``processflows ...`` is ``mapreduce flowlogs ...``."""
+    _leave(main("flowlogs"))
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: to free all objects one by one takes 8 % of a run over 12 MB, for nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream:  # not closed
+            with suppress(OSError):  # a full or a closed one has been told of before
+                stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    mapreduce()

@@ -640,6 +640,6 @@ def test_help_shows_every_command_option_and_default(
 def test_both_commands_are_installed() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {
-        "mapreduce": "mapreduce.__main__:main",
+        "mapreduce": "mapreduce.__main__:mapreduce",
         "processflows": "mapreduce.__main__:processflows",
     }

@@ -11,7 +11,7 @@ typedef struct {
 } Packed;
 
 /* Return whether data is packed counts and nothing else. */
-static int
+static inline int
 is_packed(const uint8_t *data, size_t size)
 {
     Packed head;
@@ -32,7 +32,7 @@ is_packed(const uint8_t *data, size_t size)
 }
 
 /* Add packed counts to a table; -1 without memory. */
-static int
+static inline int
 table_add_packed(Table *table, const uint8_t *data)
 {
     Packed head;
@@ -50,7 +50,7 @@ table_add_packed(Table *table, const uint8_t *data)
 }
 
 /* Return how many bytes the counts that are not 0 take when packed, and their head. */
-static size_t
+static inline size_t
 packed_size(const Table *table, Packed *head)
 {
     size_t size = sizeof *head;
@@ -67,7 +67,7 @@ packed_size(const Table *table, Packed *head)
 }
 
 /* Pack the counts that are not 0 and set them to 0. */
-static void
+static inline void
 table_pack(Table *table, const Packed *head, uint8_t *out)
 {
     memcpy(out, head, sizeof *head);

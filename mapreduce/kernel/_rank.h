@@ -35,7 +35,7 @@ record_of(const uint8_t *packed)
     return record;
 }
 
-static int
+static inline int
 compare_keys(const void *a, const void *b)
 {
     const uint8_t *one = ((const Item *)a)->record, *two = ((const Item *)b)->record;
@@ -45,7 +45,7 @@ compare_keys(const void *a, const void *b)
 }
 
 /* Sort items by their words; `spare` has room for as many. */
-static void
+static inline void
 sort_words(Item *items, Item *spare, size_t size)
 {
     if (size <= FEW) {
@@ -74,7 +74,7 @@ sort_words(Item *items, Item *spare, size_t size)
 }
 
 /* Sort items whose keys agree before `depth`, a multiple of 8 bytes. */
-static void
+static inline void
 sort_keys(Item *items, Item *spare, size_t size, size_t depth)
 {
     if (depth >= DEEP) {
@@ -98,7 +98,7 @@ sort_keys(Item *items, Item *spare, size_t size, size_t depth)
 
 /* Return the items of packed counts, the highest count first, then by the bytes of the key; NULL
  * without memory. */
-static Item *
+static inline Item *
 ranked_items(const uint8_t *data, size_t size)
 {
     Item *items = malloc((size + 1) * sizeof *items), *spare = malloc((size + 1) * sizeof *items);
@@ -126,13 +126,13 @@ ranked_items(const uint8_t *data, size_t size)
 /* ---- Lines of CSV (RFC 4180, line feeds): the fields of the key, then the count. ---- */
 
 /* Return the most bytes that a record's line can take. */
-static size_t
+static inline size_t
 line_room(const Item *item)
 {
     return 3 * (size_t)record_of(item->record).length + 32;
 }
 
-static uint8_t *
+static inline uint8_t *
 write_field(uint8_t *out, const uint8_t *field, size_t length)
 {
     int plain = 1;
@@ -152,7 +152,7 @@ write_field(uint8_t *out, const uint8_t *field, size_t length)
     return out;
 }
 
-static uint8_t *
+static inline uint8_t *
 write_count(uint8_t *out, uint64_t count)
 {
     uint8_t digits[20];
@@ -166,7 +166,7 @@ write_count(uint8_t *out, uint64_t count)
 }
 
 /* Write the line of a record, whose key is cut at the delimiter if that is not negative. */
-static uint8_t *
+static inline uint8_t *
 write_line(uint8_t *out, const Item *item, int delimiter)
 {
     Record record = record_of(item->record);

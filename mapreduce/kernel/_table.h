@@ -105,7 +105,7 @@ table_find(const Table *table, const uint8_t *key, uint32_t length, uint32_t has
 }
 
 /* Fill the slots from the records. */
-static void
+static inline void
 table_index(Table *table)
 {
     uint32_t places = (uint32_t)(table->room - 1);
@@ -121,7 +121,7 @@ table_index(Table *table)
     }
 }
 
-static size_t
+static inline size_t
 power_of_two(size_t least, size_t wanted)
 {
     size_t power = least;
@@ -131,7 +131,7 @@ power_of_two(size_t least, size_t wanted)
 }
 
 /* Make room for more keys, of so many units together; -1 without memory. */
-static int
+static inline int
 table_reserve(Table *table, size_t keys, size_t units)
 {
     size_t room = table->room, size = table->slots ? table->mask + 1 : 0;
@@ -236,7 +236,7 @@ batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint6
 /* ---- Forgetting ---- */
 
 /* Move the records that are left together. */
-static void
+static inline void
 table_compact(Table *table)
 {
     size_t to = FIRST;
@@ -255,7 +255,7 @@ table_compact(Table *table)
 }
 
 /* Free a slot; those behind it that would no longer be found move up. */
-static void
+static inline void
 table_free_slot(Table *table, size_t at)
 {
     uint32_t places = (uint32_t)(table->room - 1);
@@ -275,7 +275,7 @@ table_free_slot(Table *table, size_t at)
 }
 
 /* Forget a padded key; return the count that it had. */
-static uint64_t
+static inline uint64_t
 table_forget(Table *table, const uint8_t *key, uint32_t length)
 {
     if (table->keys == 0)
@@ -293,7 +293,7 @@ table_forget(Table *table, const uint8_t *key, uint32_t length)
     return count;
 }
 
-static void
+static inline void
 table_clear(Table *table)
 {
     free(table->records);
