@@ -13,12 +13,12 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final
 
-from mapreduce.mapper import MapSettings, cool, map_split, map_splits
+from mapreduce.mapper import MapSettings, cool, map_splits, map_task
 from mapreduce.options import Options
 from mapreduce.pace import Pace
 from mapreduce.partial import Partial
 from mapreduce.reduce import MapPool
-from mapreduce.split import Split
+from mapreduce.split import Split, batches
 
 HEAVY: Final = 0.25
 """Bytes of packed counts for each byte of a trial from which on a pool does not pay: two addresses
@@ -38,7 +38,7 @@ class InParent:
 class Crew:
     """Who counts, how it counts a task, all tasks, and what has been counted already.
 
-    A task of a pool is one split. In the parent there is one task of all splits.
+    A task of a pool is a split or a batch. In the parent there is one task of all splits.
     """
 
     pool: MapPool
@@ -56,22 +56,24 @@ def gather(
     *,
     settings: MapSettings,
     pace: Pace,
+    share: int,
     options: Options,
 ) -> Iterator[Crew]:
     """Yield who counts: the given pool, else this process if that is best, else a pool of ours.
 
-    Whoever counts does so with these ``settings``.
+    Whoever counts does so with these ``settings``. Splits are small if they cost less than
+    ``share``; a task of a pool is a batch of them.
     """
-    count = partial(map_split, settings=settings)
+    count = partial(map_task, settings=settings)
     tick = options.tick
     if options.pool is not None:
-        yield Crew(options.pool, count, splits, processes)
+        yield Crew(options.pool, count, batches(splits, share), processes)
         return
     head = [] if processes == 1 else _take(splits, pace.pays_from)
     done: list[Partial] = []
-    in_parent = sum(split.size for split in head) < pace.pays_from
+    in_parent = sum(split.cost for split in head) < pace.pays_from
     try:
-        if not in_parent and head[0].size < 2 * pace.trial:
+        if not in_parent and head[0].cost < 2 * pace.trial:
             trial = count(head[0])
             in_parent = _is_heavy(trial)
             if not in_parent:
@@ -87,7 +89,7 @@ def gather(
     from mapreduce.pool import Pool  # noqa: PLC0415 - multiprocessing costs a small run 15 ms
 
     with Pool(processes, start_method=options.start_method, tick=lambda: tick(0)) as own:
-        yield Crew(own, count, splits, processes, done=done)
+        yield Crew(own, count, batches(splits, share), processes, done=done)
 
 
 def _is_heavy(done: Partial) -> bool:
@@ -96,9 +98,9 @@ def _is_heavy(done: Partial) -> bool:
 
 
 def _take(splits: Iterator[Split], size: int) -> list[Split]:
-    """Take splits until they have ``size`` bytes together."""
+    """Take splits until they cost ``size`` bytes together."""
     taken = []
     while size > 0 and (split := next(splits, None)):
         taken.append(split)
-        size -= split.size
+        size -= split.cost
     return taken

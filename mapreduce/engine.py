@@ -28,7 +28,7 @@ from mapreduce.pace import pace_of
 from mapreduce.partial import Partial
 from mapreduce.reduce import MapPool, map_reduce
 from mapreduce.rejects import Budget, Reject, Spool
-from mapreduce.split import MAX_LINE, Split, Tick, find_splits
+from mapreduce.split import MAX_LINE, SMALLEST, Split, Tick, find_splits
 from mapreduce.stats import Clock, Stats
 from mapreduce.table import Table, for_spreadsheets
 from mapreduce.targets import Targets
@@ -143,8 +143,9 @@ def _count(
 ) -> tuple[Partial, int]:
     """Map and reduce; return the merged partial, which is whole, and by how many processes."""
     pace, ledger = pace_of(job.mapper), _Ledger()
-    small = sum(source.size or pace.pays_from for source in sources) < pace.pays_from
-    processes = 1 if small else options.processes  # how long a stream is shows later
+    cost = sum((source.size or pace.pays_from) * source.weight for source in sources)
+    processes = 1 if cost < pace.pays_from else options.processes  # a stream's length shows later
+    share = 1 if options.split_size else max(SMALLEST, cost // (16 * processes))
     splits = find_splits(
         sources,
         workers=processes,
@@ -158,7 +159,9 @@ def _count(
     )
     clock.lap("plan")
     recorded = ledger.record(splits)
-    with gather(recorded, processes, settings=settings, pace=pace, options=options) as crew:
+    with gather(
+        recorded, processes, settings=settings, pace=pace, share=share, options=options
+    ) as crew:
         arrived = partial(_arrived, clock, None if crew.in_parent else options.tick)
         merged = map_reduce(
             crew.pool,

@@ -1,26 +1,20 @@
-r"""The worker's side: read Splits in blocks of whole lines and count them.
-
-Memory does not depend on the split's size: blocks are read into one reused buffer, which grows only
-for a line longer than itself. Every line that reaches a combiner ends with ``\n``, which the last
-line of a source is lent if it has none. Files are read, never mapped: a file truncated under a
-mapping is a SIGBUS, a short read is an error.
-"""
+"""The worker's side: read Splits block by block and count them."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from io import RawIOBase
-from typing import BinaryIO, cast
+from typing import cast
 
-from mapreduce.errors import InputError, LimitError, TaskError
+from mapreduce.blocks import read_blocks
+from mapreduce.errors import LimitError, TaskError
 from mapreduce.job import Combiner, Mapper, Tally
 from mapreduce.partial import Partial
 from mapreduce.rejects import EXCERPT, Reject, Spool
-from mapreduce.split import MAX_LINE, Split, Tick, too_long
+from mapreduce.split import MAX_LINE, Batch, Split, Tick
 
 BLOCK = 256 << 10
 MAX_KEYS = sys.maxsize
@@ -50,9 +44,9 @@ _warm: dict[Mapper, Combiner] = {}
 counts: what a failed split has left in it reaches no other."""
 
 
-def map_split(split: Split, settings: MapSettings, *, tick: Tick | None = None) -> Partial:
-    """Count one split; see ``map_splits``."""
-    return map_splits([split], settings, tick=tick)
+def map_task(task: Split | Batch, settings: MapSettings, *, tick: Tick | None = None) -> Partial:
+    """Count all splits of a task; see ``map_splits``."""
+    return map_splits(task.splits, settings, tick=tick)
 
 
 def map_splits(
@@ -78,10 +72,10 @@ def _map_into(
     """Count one more split; return the total of what became of the lines."""
     lines, skipped, malformed = total.lines, total.skipped, total.malformed
     rejects = list(total.rejects)
-    offset = split.start
+    ticked = 0
     if settings.spool:
         settings.spool.clear(split)
-    for block in read_blocks(split, settings.block_size, settings.max_line):
+    for block, offset, taken in read_blocks(split, settings.block_size, settings.max_line):
         wanted = len(block) if settings.spool else settings.wanted - len(rejects)
         tally = _map_block(combiner, block, wanted, split)
         if tally.keys > settings.max_keys:
@@ -96,9 +90,11 @@ def _map_into(
             rejects += (
                 Reject(split.source, at, reason, line[: EXCERPT + 1]) for at, reason, line in shown
             )
+        ticked += taken
         if tick:
-            tick(min(len(block), split.end - offset))
-        offset += len(block)
+            tick(taken)
+    if tick and ticked < split.size:
+        tick(split.size - ticked)
     return Partial(
         total.counts,
         splits=total.splits + 1,
@@ -122,50 +118,6 @@ def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split)
 def cool() -> None:
     """Forget the warm combiners of this process."""
     _warm.clear()
-
-
-def read_blocks(split: Split, block_size: int, max_line: int = MAX_LINE) -> Iterator[memoryview]:
-    r"""Yield the split as blocks of whole lines; each is valid until the next one is asked for.
-
-    Raises ``InputError`` for a line of more than ``max_line`` bytes, its ``\n`` not counted.
-    """
-    if split.data is not None:
-        ended = split.data.endswith(b"\n")
-        yield memoryview(split.data if ended else split.data + b"\n")
-        return
-    largest = max_line + 1  # so no longer line is in any buffer
-    buffer, held, position = bytearray(min(block_size, largest)), 0, split.start
-    with split.source.open() as file:
-        file.seek(position)
-        while position < split.end:
-            if held == len(buffer):
-                if held == largest:
-                    raise too_long(split.source, position - held, max_line)
-                buffer += bytes(min(len(buffer), largest - len(buffer)))
-            with memoryview(buffer) as view:
-                got = _read(split, file, view[held : held + split.end - position])
-            position += got
-            filled = held + got
-            cut = buffer.rfind(b"\n", held, filled) + 1
-            if cut:
-                with memoryview(buffer) as view, view[:cut] as block:
-                    yield block
-                buffer[: filled - cut] = buffer[cut:filled]
-            held = filled - cut
-    if held > max_line:
-        raise too_long(split.source, position - held, max_line)
-    if held:
-        yield memoryview(bytes(buffer[:held]) + b"\n")
-
-
-def _read(split: Split, file: BinaryIO, view: memoryview) -> int:
-    try:
-        got = cast(RawIOBase, file).readinto(view) or 0
-    except OSError as error:
-        raise InputError(f"{split}: {error.strerror}") from error
-    if not got:
-        raise InputError(f"{split}: the file was truncated while it was being read; run again")
-    return got
 
 
 def _reject(base: int, block: memoryview, offset: int, reason: str) -> tuple[int, str, bytes]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import BinaryIO
 
+from mapreduce.compression import decompress, find_codec
 from mapreduce.errors import InputError
 from mapreduce.inputs import HEAD, Source, first_line
 from mapreduce.pace import PYTHON, Pace
@@ -42,8 +43,45 @@ class Split:
     def size(self) -> int:
         return self.end - self.start
 
+    @property
+    def cost(self) -> int:
+        """How many bytes of plain text would take as long."""
+        return self.size * self.source.weight
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """This one: a split is a task of one split."""
+        return (self,)
+
     def __str__(self) -> str:
         return f"{self.source.name}, bytes {self.start} to {self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A task of several splits: each task costs a partial result, however small it is."""
+
+    splits: tuple[Split, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.splits)} inputs from {self.splits[0]} to {self.splits[-1]}"
+
+
+def batches(splits: Iterable[Split], cost: int) -> Iterator[Split | Batch]:
+    """Yield tasks of about a cost; a split that costs more, and data of a stream, is one alone."""
+    together: list[Split] = []
+    left = cost
+    for split in splits:
+        if split.cost >= cost or split.data is not None:
+            yield split
+            continue
+        together.append(split)
+        left -= split.cost
+        if left <= 0:
+            yield Batch(tuple(together))
+            together, left = [], cost
+    if together:
+        yield Batch(tuple(together))
 
 
 def find_splits(
@@ -67,6 +105,8 @@ def find_splits(
             if source.size is None:
                 size = max(HEAD, min(split_size or CHUNK, max_line + 1))
                 yield from _read_chunks(source, file, size, max_line, tick)
+            elif source.codec:
+                yield Split(source, 0, source.size)
             elif split_size is not None:
                 yield from _cut(source, file, repeat(split_size))
             else:
@@ -117,19 +157,37 @@ def _read_chunks(
     source: Source, file: BinaryIO, size: int, max_line: int, tick: Tick
 ) -> Iterator[Split]:
     """Yield a stream as splits of whole lines; a line longer than ``size`` is one split."""
-    start, held = _position(file), [b""]
-    for number, piece in enumerate(_pieces(source, file, size, tick)):
+    start, pieces = _position(file), _pieces(source, file, size, tick)
+    first = next(pieces, b"")
+    pieces = chain([first] if first else [], pieces)
+    if codec := find_codec(first[:HEAD]):
+        raw = pieces
+        pieces = decompress(lambda _size: next(raw, b""), codec, source.name, size)
+        start = 0
+    for offset, data in whole_lines(source, pieces, start, max_line):
+        yield Split(source, offset, offset + len(data), data)
+
+
+def whole_lines(
+    source: Source, pieces: Iterable[bytes], start: int, max_line: int
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (byte offset, whole lines) of what comes in pieces; the last one may have no end.
+
+    A byte order mark is dropped. Raises ``InputError`` for a line of more than ``max_line`` bytes.
+    """
+    held = [b""]
+    for number, piece in enumerate(pieces):
         drop = first_line(source.name, piece[:HEAD]) if number == 0 and start == 0 else 0
         start, text = start + drop, piece[drop:]
         cut = text.rfind(b"\n") + 1
         _check_lines(source, start, sum(map(len, held)), text, max_line)
         if cut:
             data = b"".join([*held, text[:cut]])
-            yield Split(source, start, start + len(data), data)
+            yield start, data
             start, held = start + len(data), []
         held.append(text[cut:])
     if rest := b"".join(held):
-        yield Split(source, start, start + len(rest), rest)
+        yield start, rest
 
 
 def _check_lines(source: Source, start: int, held: int, text: bytes, max_line: int) -> None:

@@ -37,7 +37,7 @@ with watched:
     from mapreduce.counts import ranked, unpack
     from mapreduce.inputs import find_sources
     from mapreduce.kernel import _pure
-    from mapreduce.mapper import MapSettings, cool, map_split
+    from mapreduce.mapper import MapSettings, cool, map_task
     from mapreduce.reduce import merge
     from mapreduce.split import find_splits
 
@@ -64,7 +64,7 @@ def flow_logs(data: bytes, path: Path, cuts: tuple[int, int]) -> None:
     cool()
     split_settings = MapSettings(FLOWS.mapper, block_size=cuts[1], wanted=3)
     splits = find_splits(sources, workers=2, split_size=cuts[0], tick=lambda _size: None)
-    parts = [map_split(split, split_settings) for split in splits]
+    parts = [map_task(split, split_settings) for split in splits]
     expected = count_flow_logs([data.removeprefix(BOM)], LOOKUP)
     if not parts:
         assert expected.lines == 0

@@ -18,11 +18,12 @@ from naive import count_flow_logs, lines_of
 from jobs.flowlogs import FlowLogs
 from mapreduce import FieldMapper, LineMapper, Malformed
 from mapreduce import mapper as mapper_module
+from mapreduce.blocks import read_blocks
 from mapreduce.counts import unpack
 from mapreduce.errors import InputError, TaskError
 from mapreduce.inputs import Source, find_sources
 from mapreduce.job import Judgement, Mapper
-from mapreduce.mapper import MapSettings, cool, read_blocks
+from mapreduce.mapper import MapSettings, cool
 from mapreduce.partial import Partial
 from mapreduce.split import Split, find_splits
 
@@ -39,7 +40,7 @@ def _cold() -> Iterator[None]:
 def map_split(
     split: Split, mapper: Mapper, *, tick: Callable[[int], None] | None = None, **settings: Any
 ) -> Partial:
-    return mapper_module.map_split(split, MapSettings(mapper, **settings), tick=tick)
+    return mapper_module.map_task(split, MapSettings(mapper, **settings), tick=tick)
 
 
 def splits_of(path: Path, size: int) -> list[Split]:
@@ -122,7 +123,7 @@ def test_blocks_are_whole_lines_and_joined_they_are_the_split(
     longest = max(len(line) for line in data.split(b"\n")) + 1
     (path,) = write_logs(data)
     for split in splits_of(path, size):
-        blocks = [bytes(block) for block in read_blocks(split, block_size)]
+        blocks = [bytes(block.view) for block in read_blocks(split, block_size)]
         lent = b"" if data[: split.end].endswith(b"\n") else b"\n"
         assert b"".join(blocks) == data[split.start : split.end] + lent
         assert all(block.endswith(b"\n") for block in blocks)
