@@ -1,9 +1,9 @@
 """Count AWS VPC flow logs by tag and by destination port and protocol.
 
-A record is counted if it has the 14 fields of the default format, version 2, with a destination
-port 0 to 65535 and a protocol 0 to 255; skipped if it carries no flow (log-status NODATA or
-SKIPDATA, ``-`` for port and protocol); else malformed. Source: the AWS documentation, "Flow log
-records".
+A record is counted if it has as many fields as its log's layout (by default the 14 of version 2),
+a destination port 0 to 65535 and a protocol 0 to 255; skipped if it carries no flow (log-status
+NODATA or SKIPDATA, ``-`` for port and protocol) or is a header; else malformed. Source: the AWS
+documentation, "Flow log records".
 """
 
 from __future__ import annotations
@@ -12,48 +12,77 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
+from jobs.layout import CSV_HEADERS, DEFAULT, Layout, find_layout, header_names, parse_format
 from jobs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
 from jobs.protocols import protocol_name, small_number
 from mapreduce import SKIPPED, FieldMapper, Table
+from mapreduce.errors import InputError
 from mapreduce.job import Judgement
 from mapreduce.table import Row
 
-DSTPORT, PROTOCOL, LOG_STATUS = 7, 8, 14
-WIDTH: Final = 14
-_PLAIN: Final = re.compile(rb"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}) [0-9]{1,2} [^ ]*")
+_PLAIN: Final = re.compile(rb"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}) [0-9]{1,2}(?: [^ ]*)?")
 """Keys that surely are right; ``judge_record`` decides on the others."""
-_NO_FLOW: Final = frozenset({b"- - NODATA", b"- - SKIPDATA"})
+_NO_FLOW: Final = frozenset({b"- - NODATA", b"- - SKIPDATA", b"- -"})
+_HEADER: Final = frozenset({b"dstport protocol log-status", b"dstport protocol"})
 
 
 def judge_record(key: bytes) -> Judgement:
-    """Judge the key ``dstport protocol log-status``."""
-    port, protocol, status = key.split(b" ")
+    """Judge the key ``dstport protocol log-status``, or one without the last."""
+    key = key.removesuffix(b'"')  # of a message in a CSV
+    port, protocol, *rest = key.split(b" ")
     if small_number(port, 65535) is None:
-        if key in _NO_FLOW:
+        if key in _NO_FLOW or key in _HEADER:
             return SKIPPED
-        return f"dstport {_shown(port)} is not 0 to 65535 (log-status {_shown(status)})"
+        if len(header_names(key)) == len(rest) + 2:
+            raise InputError(
+                f"a header of another layout in its middle ({key.decode()}); "
+                "cut the file in two before it"
+            )
+        return f"dstport {_shown(port)} is not 0 to 65535{_status(rest)}"
     if small_number(protocol, 255) is None:
-        return f"protocol {_shown(protocol)} is not 0 to 255 (log-status {_shown(status)})"
+        return f"protocol {_shown(protocol)} is not 0 to 255{_status(rest)}"
     return None
+
+
+def _status(rest: Sequence[bytes]) -> str:
+    return f" (log-status {_shown(rest[0])})" if rest else ""
 
 
 def _shown(value: bytes) -> str:
     return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")
 
 
+@cache
+def mapper_of(layout: Layout) -> FieldMapper:
+    """Return what counts the records of a layout, one object for all logs that have it."""
+    headers = CSV_HEADERS if layout.in_csv else ()
+    return FieldMapper(b" ", layout.chosen, layout.width, judge_record, _PLAIN, headers)
+
+
 @dataclass(frozen=True)
 class FlowLogs:
-    """The job; ``tags`` gives the tag of each (dstport, protocol number)."""
+    """The job; ``tags`` gives the tag of each (dstport, protocol number).
+
+    ``layout`` is that of logs without a header.
+    """
 
     tags: Mapping[Pair, str]
     side_inputs: Sequence[Path] = ()
-    mapper: ClassVar[FieldMapper] = FieldMapper(
-        b" ", (DSTPORT, PROTOCOL, LOG_STATUS), WIDTH, judge_record, _PLAIN
-    )
+    layout: Layout = DEFAULT
+
+    @cached_property
+    def mapper(self) -> FieldMapper:
+        return mapper_of(self.layout)
+
+    def mapper_for(self, name: str, first_line: bytes) -> FieldMapper:
+        """Return what counts a log that begins with this line."""
+        return mapper_of(find_layout(name, first_line, self.layout))
+
     outputs: ClassVar[Sequence[str]] = ("tag2count.csv", "portprotocolcount.csv")
 
     def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
@@ -71,6 +100,8 @@ def _by_pair(counts: Counter[bytes]) -> dict[Pair, int]:
     if not counts:
         return {}
     flat = b" ".join(counts).split(b" ")
+    if len(flat) != 3 * len(counts):  # some logs have no log-status
+        flat = [part for key in counts for part in (*key.split(b" "), b"")[:3]]
     ports = [int(text[-5:]) for text in flat[0::3]]  # int() refuses more than 4300 zeros
     numbers = {text: int(text[-3:]) for text in set(flat[1::3])}
     written = list(zip(ports, map(numbers.__getitem__, flat[1::3]), strict=True))
@@ -106,6 +137,10 @@ def flowlogs(
     on_conflict: Annotated[
         OnConflict, "Which tag holds if the lookup gives one port/protocol pair two."
     ] = "error",
+    log_format: Annotated[
+        str, "Fields of logs without a header: 'version ...' or '${version} ...'."
+    ] = " ".join(DEFAULT.names),
 ) -> FlowLogs:
     """Count AWS VPC flow-log records by tag and by destination port and protocol."""
-    return FlowLogs(read_lookup(lookup, on_conflict=on_conflict), side_inputs=(lookup,))
+    layout = parse_format(log_format)
+    return FlowLogs(read_lookup(lookup, on_conflict=on_conflict), (lookup,), layout)

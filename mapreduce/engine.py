@@ -152,6 +152,7 @@ def _count(
         pace=pace,
         split_size=options.split_size,
         max_line=options.max_line,
+        mapper_for=getattr(job, "mapper_for", None),
         tick=options.tick,
     )
     settings = MapSettings(

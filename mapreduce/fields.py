@@ -29,6 +29,7 @@ class FieldMapper:
     ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
     all the chosen ones. ``judge`` sees each distinct key, but for those that ``accepted`` matches
     whole: a pattern costs a fifth of a function written in Python, and nearly all keys are plain.
+    ``headers`` are lines of another width that carry no data.
     """
 
     delimiter: bytes
@@ -36,6 +37,7 @@ class FieldMapper:
     width: int | None = None
     judge: Callable[[bytes], Judgement] = accept
     accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
+    headers: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
         self.table()  # refuses what cannot be
@@ -64,7 +66,8 @@ class FieldCombiner:
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._judges)
         refused = self._refused(scan.fresh)
-        skipped, malformed = scan.empty, scan.misshapen
+        headers = self._count_headers(block) if scan.misshapen else 0
+        skipped, malformed = scan.empty + headers, scan.misshapen - headers
         counts = self._table.forget(list(refused))
         for judgement, count in zip(refused.values(), counts, strict=True):
             if judgement is SKIPPED:
@@ -74,6 +77,10 @@ class FieldCombiner:
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
         keys = scan.known - len(refused)
         return Tally(scan.lines, skipped, malformed, where, keys)
+
+    def _count_headers(self, block: memoryview) -> int:
+        headers = self._mapper.headers
+        return sum(line in headers for _offset, line in lines_of(block)) if headers else 0
 
     def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
         accepted, judge = self._mapper.accepted.fullmatch, self._mapper.judge
@@ -97,7 +104,7 @@ class FieldCombiner:
     def _judge_line(self, line: bytes) -> Judgement:
         fields = line.split(self._mapper.delimiter)
         width, last = self._mapper.width, max(self._mapper.fields)
-        if not line:
+        if not line or line in self._mapper.headers:
             return SKIPPED
         if width is not None and len(fields) != width:
             return f"{len(fields)} fields where {width} are expected"

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from mapreduce.compression import find_codec
 from mapreduce.errors import InputError, UsageError
+from mapreduce.job import Mapper
 from mapreduce.paths import STDIN, expand
 from mapreduce.printable import printable
 
@@ -40,7 +41,7 @@ class Source:
 
     ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream;
     its lines begin at byte ``start``; ``mtime`` is in nanoseconds since 1970; ``codec`` names how
-    it is compressed, if it is.
+    it is compressed, if it is. ``mapper`` counts it, where it is not the job's.
     """
 
     index: int
@@ -51,6 +52,7 @@ class Source:
     mtime: int = 0
     start: int = 0
     codec: str = ""
+    mapper: Mapper | None = None
 
     @property
     def weight(self) -> int:

@@ -67,7 +67,9 @@ class Job(Protocol):
     """Anything that can be counted.
 
     ``finish`` is given a Counter. A job whose ``takes_packed`` is true is given the counts as they
-    come, packed or a Counter, for ``ranked``: with millions of keys that is ten times faster.
+    come, packed or a Counter, for ``ranked``: with millions of keys that is ten times faster. A job
+    that has ``mapper_for(name, first_line)``, which gives a Mapper, decides in the parent what an
+    input looks like: by its first line, without its end, or ``split.FIRST`` bytes of it.
     """
 
     @property

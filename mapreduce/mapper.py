@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from mapreduce.blocks import read_blocks
-from mapreduce.errors import LimitError, TaskError
+from mapreduce.counts import merge
+from mapreduce.errors import LimitError, MapReduceError, TaskError
 from mapreduce.job import Combiner, Mapper, Tally
 from mapreduce.partial import Partial
 from mapreduce.rejects import EXCERPT, Reject, Spool
@@ -57,13 +58,18 @@ def map_splits(
     ``tick`` is called with the size of each block in bytes. Raises ``InputError`` for a file that
     has become shorter or cannot be read any more, ``LimitError`` for too many keys.
     """
-    combiner = _warm.pop(settings.mapper, None) or settings.mapper.start()
-    total = Partial(Counter())
+    total, combiners = Partial(Counter()), dict[Mapper, Combiner]()
     for split in splits:
-        total = _map_into(total, combiner, split, settings, tick)
-    counts, counted = combiner.drain()
-    _warm[settings.mapper] = combiner
-    return replace(total, counts=counts, counted=counted)
+        mapper = split.source.mapper or settings.mapper
+        if mapper not in combiners:
+            combiners[mapper] = _warm.pop(mapper) if mapper in _warm else mapper.start()
+        total = _map_into(total, combiners[mapper], split, settings, tick)
+    for combiner in combiners.values():
+        counts, counted = combiner.drain()
+        merged = merge(total.counts, counts) if total.counts else counts
+        total = replace(total, counts=merged, counted=total.counted + counted)
+    _warm.update(combiners)
+    return total
 
 
 def _map_into(
@@ -109,6 +115,8 @@ def _map_into(
 def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
     try:
         return combiner.map_block(block, wanted)
+    except MapReduceError:
+        raise
     except MemoryError as error:
         raise LimitError.of_memory(str(split)) from error
     except (Exception, SystemExit) as error:

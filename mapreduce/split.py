@@ -10,21 +10,28 @@ from __future__ import annotations
 
 import os
 import select
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import BinaryIO
 
-from mapreduce.compression import decompress, find_codec
+from mapreduce.compression import codec_named, decompress, find_codec
 from mapreduce.errors import InputError
 from mapreduce.inputs import HEAD, Source, first_line
+from mapreduce.job import Mapper
 from mapreduce.pace import PYTHON, Pace
 
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
 MAX_LINE = 64 << 20
 """Bytes of the longest line that is accepted by default."""
+FIRST = 16 << 10
+"""Bytes of a source's first line that a job is shown."""
 _PROBE = 64 << 10
+
+MapperFor = Callable[[str, bytes], Mapper]
+"""Takes the name of a source and its first line."""
 
 Tick = Callable[[int], None]
 """Called with the bytes finished since the last call, at least ten times a second; may raise."""
@@ -91,20 +98,26 @@ def find_splits(
     pace: Pace = PYTHON,
     split_size: int | None,
     max_line: int = MAX_LINE,
+    mapper_for: MapperFor | None = None,
     tick: Tick,
 ) -> Iterator[Split]:
     """Yield the splits of all sources in order, each as large as is good for ``workers``.
 
     The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
     that size instead. Streams are read when their turn comes, one chunk for each split that is
-    taken. Raises ``InputError``, also for a line of a stream of more than ``max_line`` bytes.
+    taken. ``mapper_for`` says by its first line what counts a source. Raises ``InputError``, also
+    for a line of a stream of more than ``max_line`` bytes.
     """
     trial = [pace.trial] if pace.trial and workers > 1 else []
-    for source in sources:
-        with source.open() as file:
+    for found in sources:
+        with found.open() as file:
+            source = found
+            if mapper_for and source.size is not None:
+                source = replace(source, mapper=mapper_for(source.name, _first(source, file)))
             if source.size is None:
                 size = max(HEAD, min(split_size or CHUNK, max_line + 1))
-                yield from _read_chunks(source, file, size, max_line, tick)
+                chunks = _read_chunks(source, file, size, max_line, tick)
+                yield from _with_mapper(chunks, mapper_for) if mapper_for else chunks
             elif source.codec:
                 yield Split(source, 0, source.size)
             elif split_size is not None:
@@ -113,6 +126,30 @@ def find_splits(
                 sizes = _factored(source.size - sum(trial), workers, pace.largest)
                 yield from _cut(source, file, chain(trial, sizes))
                 trial = []
+
+
+def _first(source: Source, file: BinaryIO) -> bytes:
+    """Return the first line of a file, or what of it is in its first ``FIRST`` bytes."""
+    try:
+        file.seek(source.start)
+        text = file.read(FIRST)
+    except OSError as error:
+        raise InputError(f"{source.name}: {error.strerror}") from error
+    if source.codec:
+        pieces = chain([text], iter(lambda: file.read(FIRST), b""))
+        codec = codec_named(source.codec)
+        text = next(decompress(lambda _size: next(pieces, b""), codec, source.name, FIRST), b"")
+    return text.removeprefix(BOM_UTF8).partition(b"\n")[0]
+
+
+def _with_mapper(splits: Iterator[Split], mapper_for: MapperFor) -> Iterator[Split]:
+    """Yield the splits of a stream with what counts it, as its first line says."""
+    mapper = None
+    for split in splits:
+        if mapper is None:
+            line = (split.data or b"")[:FIRST].partition(b"\n")[0]
+            mapper = mapper_for(split.source.name, line)
+        yield replace(split, source=replace(split.source, mapper=mapper))
 
 
 def _factored(size: int, workers: int, largest: int) -> Iterator[int]:
