@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from mapreduce.compression import PIECE, ahead, codec_named, decompress
 from mapreduce.errors import InputError
+from mapreduce.inputs import PARQUET
 from mapreduce.split import MAX_LINE, Split, too_long, whole_lines
 
 
@@ -38,6 +39,8 @@ def read_blocks(split: Split, block_size: int, max_line: int = MAX_LINE) -> Iter
     """
     if split.data is not None:
         yield Block(_ended(split.data), split.start, split.size)
+    elif split.source.codec == PARQUET:
+        yield from _read_parquet(split)
     elif split.source.codec:
         yield from _read_compressed(split, max_line)
     else:
@@ -102,3 +105,14 @@ def _read_compressed(split: Split, max_line: int) -> Iterator[Block]:
             for offset, data in whole_lines(source, pieces, 0, max_line):
                 yield Block(_ended(data), offset, taken - told)
                 told = taken
+
+
+def _read_parquet(split: Split) -> Iterator[Block]:
+    """Yield rows as lines; where they begin is counted in such lines from the split's start."""
+    from mapreduce import parquet  # noqa: PLC0415 - pyarrow is optional
+
+    offset = 0
+    for view in parquet.read_rows(split.source, split.start, split.end):
+        if view:
+            yield Block(view, offset, 0)
+            offset += len(view)

@@ -153,6 +153,7 @@ def _count(
         split_size=options.split_size,
         max_line=options.max_line,
         mapper_for=getattr(job, "mapper_for", None),
+        mapper=job.mapper,
         tick=options.tick,
     )
     settings = MapSettings(

@@ -31,6 +31,7 @@ _FOREIGN = {
     b"\xff\xfe": _UTF.format("UTF-16", "UTF-16"),
     b"\xfe\xff": _UTF.format("UTF-16", "UTF-16"),
 }
+PARQUET: Final = "parquet"
 COMPRESSED: Final = 16
 """Bytes of plain text that are counted in the time that a compressed one takes, about."""
 
@@ -41,7 +42,8 @@ class Source:
 
     ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream;
     its lines begin at byte ``start``; ``mtime`` is in nanoseconds since 1970; ``codec`` names how
-    it is compressed, if it is. ``mapper`` counts it, where it is not the job's.
+    it is compressed, if it is. ``mapper`` counts it, where it is not the job's. ``columns`` are
+    those that are read of a Parquet file.
     """
 
     index: int
@@ -53,6 +55,7 @@ class Source:
     start: int = 0
     codec: str = ""
     mapper: Mapper | None = None
+    columns: tuple[str, ...] = ()
 
     @property
     def weight(self) -> int:
@@ -115,7 +118,8 @@ def _find(index: int, path: str) -> Source:
     codec = find_codec(head)
     if codec:
         codec.load()  # or what is missing is told before any work
-    start = 0 if codec else first_line(printable(path), head)
+    name = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
+    start = 0 if name else first_line(printable(path), head)
     return Source(
         index,
         path,
@@ -124,7 +128,7 @@ def _find(index: int, path: str) -> Source:
         status.st_ino,
         status.st_mtime_ns,
         start,
-        codec.name if codec else "",
+        name,
     )
 
 

@@ -14,11 +14,11 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mapreduce.compression import codec_named, decompress, find_codec
 from mapreduce.errors import InputError
-from mapreduce.inputs import HEAD, Source, first_line
+from mapreduce.inputs import HEAD, PARQUET, Source, first_line
 from mapreduce.job import Mapper
 from mapreduce.pace import PYTHON, Pace
 
@@ -99,17 +99,22 @@ def find_splits(
     split_size: int | None,
     max_line: int = MAX_LINE,
     mapper_for: MapperFor | None = None,
+    mapper: Mapper | None = None,
     tick: Tick,
 ) -> Iterator[Split]:
     """Yield the splits of all sources in order, each as large as is good for ``workers``.
 
     The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
     that size instead. Streams are read when their turn comes, one chunk for each split that is
-    taken. ``mapper_for`` says by its first line what counts a source. Raises ``InputError``, also
+    taken. ``mapper_for`` says by its first line what counts a source; by default ``mapper`` does.
+    Raises ``InputError``, also
     for a line of a stream of more than ``max_line`` bytes.
     """
     trial = [pace.trial] if pace.trial and workers > 1 else []
     for found in sources:
+        if found.codec == PARQUET:
+            yield from _row_groups(found, mapper_for or (lambda _name, _line: cast(Mapper, mapper)))
+            continue
         with found.open() as file:
             source = found
             if mapper_for and source.size is not None:
@@ -126,6 +131,14 @@ def find_splits(
                 sizes = _factored(source.size - sum(trial), workers, pace.largest)
                 yield from _cut(source, file, chain(trial, sizes))
                 trial = []
+
+
+def _row_groups(source: Source, mapper_for: MapperFor) -> Iterator[Split]:
+    from mapreduce import parquet  # noqa: PLC0415 - pyarrow is optional
+
+    chosen = parquet.choose_columns(source, mapper_for)
+    for start, end in parquet.row_groups(chosen):
+        yield Split(chosen, start, end)
 
 
 def _first(source: Source, file: BinaryIO) -> bytes:
