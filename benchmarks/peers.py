@@ -124,3 +124,46 @@ PEERS: Final = (
     Peer("Dask Bag", "dask", _python(_DASK)),
 )
 """At 8 GB only the first three are run: the others take minutes, or more memory than there is."""
+
+
+_DUCKDB_GZIP: Final = _DUCKDB.replace("header = false,", "header = true, compression = 'gzip',")
+_POLARS_GZIP: Final = _POLARS.replace("has_header=False", "has_header=True").replace(
+    """
+                    new_columns=[f"c{n}" for n in range(1, 15)])""",
+    """)
+frame = frame.rename({name: f"c{n}" for n, name in enumerate(frame.collect_schema().names(), 1)})""",
+)
+_BARE_ISAL: Final = """
+import sys
+from multiprocessing import Pool
+from isal import igzip_lib
+def read(path):
+    decoder = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    with open(path, "rb", buffering=0) as file:
+        while not decoder.eof:
+            decoder.decompress(file.read(1 << 17) if decoder.needs_input else b"", 1 << 20)
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        read(sys.argv[1])
+    else:
+        with Pool(2) as pool:
+            pool.map(read, sys.argv[1:], chunksize=1)
+"""
+
+
+def _gzip_and_mawk(pattern: Path, _keys: str, _where: str) -> list[str]:
+    pipeline = 'ls $1 | xargs -P 2 -I{} sh -c \'gzip -dc {} | mawk "$0"\' "$2" | mawk -F, "$3"'
+    return ["sh", "-c", pipeline, "sh", str(pattern), _AWK, _ADD]
+
+
+GZIP_PEERS: Final = (
+    Peer("Polars", "polars", _python(_POLARS_GZIP)),
+    Peer("DuckDB", "duckdb", _python(_DUCKDB_GZIP)),
+    Peer("gzip -dc | mawk", "mawk", _gzip_and_mawk),
+)
+"""The same for gzip files with a header each; the path is a pattern."""
+
+
+def bare_isal(paths: list[Path]) -> list[str]:
+    """Return the command that only decompresses: two processes, or one if it is one file."""
+    return [sys.executable, "-c", _BARE_ISAL, *map(str, paths)]

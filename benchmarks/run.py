@@ -21,11 +21,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from peers import PEERS, Peer
+from peers import GZIP_PEERS, PEERS, Peer, bare_isal
 
 from jobs.protocols import protocol_number
 
@@ -60,6 +61,14 @@ class Bench:
             generator = [sys.executable, str(HERE / "generate.py"), str(path), "--size", size]
             subprocess.run(generator, check=True)
         return path
+
+    def forms(self, form: str, number: int) -> Path:
+        """Return the directory of the 1 GB in a form, made if it is not there."""
+        directory = self.directory / "forms" / f"{form}-{number}"
+        if not directory.exists():
+            maker = [sys.executable, str(HERE / "forms.py"), str(self.log("1GB"))]
+            subprocess.run([*maker, str(directory.parent), f"{form}:{number}"], check=True)
+        return directory
 
     def flowlogs(self, path: Path, *options: str) -> list[str]:
         lookup = str(HERE.parent / "data" / "lookup.csv")
@@ -139,6 +148,24 @@ def against_peers(bench: Bench, case: Case, size: str, peers: list[str]) -> None
             raise SystemExit(f"{peer.name} counts otherwise than {OURS}")
         commands[peer.name] = command
     bench.alternate(case, commands)
+
+
+def gzipped(bench: Bench, case: Case, number: int) -> None:
+    """Count the 1 GB as so many gzip files, against the peers and against bare decompression."""
+    directory = bench.forms("gzip", number)
+    pattern, paths = directory / "*.gz", sorted(directory.glob("*.gz"))
+    commands = {OURS: bench.flowlogs(directory, "-j", "2", "--stats", "-")}
+    timed(commands[OURS])
+    expected = our_counts(bench.directory / "out" / "portprotocolcount.csv")
+    for peer in GZIP_PEERS:
+        command = peer.command(pattern, "c7, c8", "WHERE c14 = 'OK'")
+        if peer.version() is None:
+            case.missing.append(peer.name)
+        elif peer_counts(timed(command)[2]) != expected:
+            raise SystemExit(f"{peer.name} counts otherwise than {OURS}")
+        else:
+            commands[peer.name] = command
+    bench.alternate(case, {**commands, "bare isal": bare_isal(paths)})
 
 
 ALL = [peer.name for peer in PEERS]
@@ -244,6 +271,8 @@ CASES: dict[str, tuple[Callable[[Bench, Case], None], dict[str, float]]] = {
     "count-addresses": (count_addresses, {"bar": 1, "stretch": 2}),
     "pure": (pure, {"bar": 0.9, "stretch": 1}),
     "cold": (cold, {"bar": 1}),
+    "gzip-16": (partial(gzipped, number=16), {"bar": 2}),
+    "gzip-1": (partial(gzipped, number=1), {"bar": 1}),
     "sizes": (sizes, {}),
 }
 
