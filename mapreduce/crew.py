@@ -73,7 +73,7 @@ def gather(
     done: list[Partial] = []
     in_parent = sum(split.cost for split in head) < pace.pays_from
     try:
-        if not in_parent and head[0].cost < 2 * pace.trial:
+        if not in_parent and head[0].size < 2 * pace.trial and not head[0].source.codec:
             trial = count(head[0])
             in_parent = _is_heavy(trial)
             if not in_parent:

@@ -107,8 +107,7 @@ def find_splits(
     The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
     that size instead. Streams are read when their turn comes, one chunk for each split that is
     taken. ``mapper_for`` says by its first line what counts a source; by default ``mapper`` does.
-    Raises ``InputError``, also
-    for a line of a stream of more than ``max_line`` bytes.
+    Raises ``InputError``, also for a line of a stream of more than ``max_line`` bytes.
     """
     trial = [pace.trial] if pace.trial and workers > 1 else []
     for found in sources:
@@ -232,7 +231,7 @@ def whole_lines(
         cut = text.rfind(b"\n") + 1
         _check_lines(source, start, sum(map(len, held)), text, max_line)
         if cut:
-            data = b"".join([*held, text[:cut]])
+            data = b"".join([*held, memoryview(text)[:cut]])  # one copy, not two
             yield start, data
             start, held = start + len(data), []
         held.append(text[cut:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def test_there_is_no_trial_where_none_is_wanted(
     found = run_with(data, Pace(1, 1 << 30, trial), **options)
     assert found.stats.workers == 2 or trial == 10**9
     assert found.counts == count_fields(data, b" ", (1,), None).keys
+
+
+@pytest.mark.skipif(kernel.NAME == "pure", reason="only packed counts are weighed")
+def test_compressed_inputs_are_not_tried(run_with: Callable[..., Result], tmp_path: Path) -> None:
+    """Their counts are large compared with them, not with their lines."""
+    found = run_with(gzip.compress(EVER_NEW), Pace(1, 1 << 30, trial=10**9))
+    assert found.stats.workers == 2
+    assert found.counts == count_fields(EVER_NEW, b" ", (1,), None).keys
 
 
 def test_a_job_in_python_has_the_pace_of_python_whatever_the_kernel_is() -> None:
