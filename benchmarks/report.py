@@ -165,6 +165,15 @@ def write_tables(runs: dict[str, Runs]) -> None:
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
 
 
+def write_readme(runs: dict[str, Runs]) -> None:
+    """Put the table of tools between its two marks in the README."""
+    readme = HERE.parent / "README.md"
+    begin, end = "<!-- made by benchmarks/report.py -->\n", "<!-- end -->"
+    before, _, rest = readme.read_text().partition(begin)
+    rows = "\n".join(tool_rows(runs["flowlogs-1gb"]))
+    readme.write_text(f"{before}{begin}{rows}\n{end}{rest.partition(end)[2]}")
+
+
 def draw(runs: dict[str, Runs]) -> None:
     """Draw throughput by tool, scaling by workers, throughput by size."""
     import matplotlib as mpl  # noqa: PLC0415 - only needed here
@@ -204,4 +213,5 @@ def draw(runs: dict[str, Runs]) -> None:
 if __name__ == "__main__":
     loaded = load()
     write_tables(loaded)
+    write_readme(loaded)
     draw(loaded)
