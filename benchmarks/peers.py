@@ -152,14 +152,15 @@ if __name__ == "__main__":
 
 
 def _gzip_and_mawk(pattern: Path, _keys: str, _where: str) -> list[str]:
-    pipeline = 'ls $1 | xargs -P 2 -I{} sh -c \'gzip -dc {} | mawk "$0"\' "$2" | mawk -F, "$3"'
+    each = "parallel --will-cite -j 2 'gzip -dc {} | mawk \"$COUNT\"' ::: "
+    pipeline = f'export COUNT=$2; {each} $1 | mawk -F, "$3"'
     return ["sh", "-c", pipeline, "sh", str(pattern), _AWK, _ADD]
 
 
 GZIP_PEERS: Final = (
     Peer("Polars", "polars", _python(_POLARS_GZIP)),
     Peer("DuckDB", "duckdb", _python(_DUCKDB_GZIP)),
-    Peer("gzip -dc | mawk", "mawk", _gzip_and_mawk),
+    Peer("gzip -dc | mawk", "parallel", _gzip_and_mawk),
 )
 """The same for gzip files with a header each; the path is a pattern."""
 

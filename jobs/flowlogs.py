@@ -33,7 +33,6 @@ _HEADER: Final = frozenset({b"dstport protocol log-status", b"dstport protocol"}
 
 def judge_record(key: bytes) -> Judgement:
     """Judge the key ``dstport protocol log-status``, or one without the last."""
-    key = key.removesuffix(b'"')  # of a message in a CSV
     port, protocol, *rest = key.split(b" ")
     if small_number(port, 65535) is None:
         if key in _NO_FLOW or key in _HEADER:
@@ -49,6 +48,11 @@ def judge_record(key: bytes) -> Judgement:
     return None
 
 
+def judge_message(key: bytes) -> Judgement:
+    """Judge a key of a record in a CSV, the last field of which may have the closing quote."""
+    return judge_record(b" ".join(part.removesuffix(b'"') for part in key.split(b" ")))
+
+
 def _status(rest: Sequence[bytes]) -> str:
     return f" (log-status {_shown(rest[0])})" if rest else ""
 
@@ -60,8 +64,8 @@ def _shown(value: bytes) -> str:
 @cache
 def mapper_of(layout: Layout) -> FieldMapper:
     """Return what counts the records of a layout, one object for all logs that have it."""
-    headers = CSV_HEADERS if layout.in_csv else ()
-    return FieldMapper(b" ", layout.chosen, layout.width, judge_record, _PLAIN, headers)
+    judge, headers = (judge_message, CSV_HEADERS) if layout.in_csv else (judge_record, ())
+    return FieldMapper(b" ", layout.chosen, layout.width, judge, _PLAIN, headers)
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,9 @@ def _by_pair(counts: Counter[bytes]) -> dict[Pair, int]:
     """Merge the keys that write one pair in several ways, all columns at once: 50,000 keys."""
     if not counts:
         return {}
-    flat = b" ".join(counts).split(b" ")
+    flat = b" ".join(counts).replace(b'"', b"").split(b" ")  # see judge_message
     if len(flat) != 3 * len(counts):  # some logs have no log-status
-        flat = [part for key in counts for part in (*key.split(b" "), b"")[:3]]
+        flat = [part for key in counts for part in (*key.replace(b'"', b"").split(b" "), b"")[:3]]
     ports = [int(text[-5:]) for text in flat[0::3]]  # int() refuses more than 4300 zeros
     numbers = {text: int(text[-3:]) for text in set(flat[1::3])}
     written = list(zip(ports, map(numbers.__getitem__, flat[1::3]), strict=True))

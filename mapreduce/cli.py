@@ -121,8 +121,8 @@ def _job_command(name: str, stop: StopRequest) -> Any:
 def _run_job(
     stop: StopRequest, build: Callable[[], Job], inputs: Sequence[str], options: RunOptions
 ) -> None:
-    sources = find_sources(inputs)
-    with stop.raising():  # a lookup may be a pipe that nobody writes to
+    with stop.raising():  # a list or a lookup may be a pipe that nobody writes to
+        sources = find_sources(inputs)
         job = build()
     _check_outputs(job, [source.path for source in sources], options)
     total = sum(source.size or 0 for source in sources) or None

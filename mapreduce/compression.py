@@ -19,6 +19,8 @@ from mapreduce.errors import InputError, UsageError
 
 PIECE: Final = 1 << 20
 """Bytes that are decompressed at once, and of which three may wait."""
+LEAST: Final = 64 << 10
+"""Bytes of the shortest piece but the last: a million members of a byte are no million pieces."""
 _READ: Final = 128 << 10
 
 
@@ -138,11 +140,32 @@ def find_codec(head: bytes) -> Codec | None:
 def decompress(
     read: Callable[[int], bytes], codec: Codec, name: str, piece: int = PIECE
 ) -> Iterator[bytes]:
-    """Yield what an input holds in pieces of at most ``piece`` bytes.
+    """Yield what an input holds in pieces of at most ``piece`` bytes, only the last one small.
 
     ``read`` gives at most so many compressed bytes, none at the end. Raises ``InputError`` that
     begins with ``name``.
     """
+    held, least = bytearray(), min(piece, LEAST)
+
+    def room() -> int:
+        return piece - len(held)
+
+    for text in _members(read, codec, name, room):
+        if not held and len(text) >= least:
+            yield text
+            continue
+        held += text
+        if len(held) >= least:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+def _members(
+    read: Callable[[int], bytes], codec: Codec, name: str, room: Callable[[], int]
+) -> Iterator[bytes]:
+    """Yield what all members hold, never more at once than there is room for."""
     make = codec.load()
     data = read(_READ)
     while data:
@@ -152,18 +175,16 @@ def decompress(
                 data = read(_READ)
                 if not data:
                     raise InputError(f"{name}: {codec.name}: ends before its end; was it cut off?")
-            text = _decode(decoder, data if decoder.needs_input else b"", piece, codec, name)
+            yield _decode(decoder, data if decoder.needs_input else b"", room(), codec, name)
             data = b""
-            if text:
-                yield text
         data = _next_member(decoder.unused_data, read, codec.padding)
         if data and data[:2] not in codec.begins:
             raise InputError(f"{name}: {codec.name}: is followed by something else")
 
 
-def _decode(decoder: Decoder, data: bytes, piece: int, codec: Codec, name: str) -> bytes:
+def _decode(decoder: Decoder, data: bytes, room: int, codec: Codec, name: str) -> bytes:
     try:
-        return decoder.decompress(data, piece)
+        return decoder.decompress(data, room)
     except Exception as error:  # each library has errors of its own, and one is a plain OSError
         raise InputError(f"{name}: {codec.name}: is damaged ({error})") from error
 

@@ -156,9 +156,10 @@ def _temporary_name(target: Path) -> Path:
 
 def clear_leftovers(target: Path) -> None:
     """Remove what killed runs have left beside a target: what nobody holds a lock on."""
-    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.tmp"):
         with suppress(OSError):  # not ours, or still written, or gone meanwhile: none of our affair
-            handle = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # may be a FIFO
+            handle = os.open(leftover, flags)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()

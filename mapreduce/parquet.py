@@ -48,16 +48,18 @@ def choose_columns(source: Source, mapper_for: Callable[[str, bytes], Mapper]) -
 def row_groups(source: Source) -> Iterator[tuple[int, int]]:
     """Yield the range of bytes of each row group."""
     with source.open() as file:
-        starts = _starts(_opened(source, file))
-    yield from pairwise([0, *starts[1:], source.size or 0])
+        starts = _starts(source, _opened(source, file))
+    yield from pairwise([*starts, source.size or 0])
 
 
 def read_rows(source: Source, start: int, end: int) -> Iterator[memoryview]:
     r"""Yield the row groups that begin in a range, as lines that end with ``\n``."""
     with source.open() as file:
         opened = _opened(source, file)
-        starts = [0, *_starts(opened)[1:]]
+        starts = _starts(source, opened)[: opened.metadata.num_row_groups]
         groups = [number for number, at in enumerate(starts) if start <= at < end]
+        if not groups:
+            return
         try:
             for batch in opened.iter_batches(
                 ROWS, row_groups=groups, columns=list(source.columns), use_threads=False
@@ -75,7 +77,7 @@ def _lines(source: Source, batch: Any) -> memoryview:
     delimiter = mapper.delimiter.decode("latin-1")
     texts = [batch.column(name).cast(pa.string()) for name in source.columns]
     for name, text in zip(source.columns, texts, strict=True):
-        if pc.any(pc.match_substring_regex(text, f"{re.escape(delimiter)}|\n")).as_py():
+        if pc.any(pc.match_substring_regex(text, f"{re.escape(delimiter)}|[\r\n]")).as_py():
             raise InputError(f"{source.name}: the column {name} has a value with a blank in it")
     joined = pc.binary_join_element_wise(
         *texts, delimiter, null_handling="replace", null_replacement=NULL
@@ -86,10 +88,19 @@ def _lines(source: Source, batch: Any) -> memoryview:
     return memoryview(data)[ends[ended.offset] : ends[ended.offset + len(ended)]]
 
 
-def _starts(opened: Any) -> list[int]:
+def _starts(source: Source, opened: Any) -> list[int]:
+    """Return where the ranges of the row groups begin, the first one, or what there is, at 0."""
     metadata = opened.metadata
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    return [min(_first_byte(group.column(n)) for n in range(group.num_columns)) for group in groups]
+    try:
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        starts = [
+            min(_first_byte(group.column(n)) for n in range(group.num_columns)) for group in groups
+        ]
+    except _errors() as error:
+        raise _damaged(source, error) from error
+    if starts != sorted(set(starts)) or (starts and starts[-1] >= (source.size or 0)):
+        raise _damaged(source, ValueError("its row groups are not one behind the other"))
+    return [0, *starts[1:]]
 
 
 def _first_byte(column: Any) -> int:

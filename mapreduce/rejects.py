@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mapreduce.errors import UsageError
+from mapreduce.errors import OutputError, UsageError
 from mapreduce.inputs import Source
 from mapreduce.printable import printable
 from mapreduce.table import csv_text
@@ -51,7 +52,7 @@ class Spool:
 
     def write(self, split: Split, rejects: Iterable[tuple[int, str, bytes]]) -> None:
         """Add malformed lines (byte offset, reason, whole line) of a split to its part."""
-        with self._part(split).open("ab") as file:
+        with self._blamed(), self._part(split).open("ab") as file:
             for offset, reason, line in rejects:
                 text = line.decode(errors="surrogateescape")
                 row = (split.source.path, offset, reason, text)
@@ -59,7 +60,8 @@ class Spool:
 
     def clear(self, split: Split) -> None:
         """Forget what a killed worker has written of a split."""
-        self._part(split).unlink(missing_ok=True)
+        with self._blamed():
+            self._part(split).unlink(missing_ok=True)
 
     def text(self) -> Iterator[bytes]:
         """Yield all parts in the order of the inputs, under a header if it is CSV."""
@@ -69,6 +71,14 @@ class Spool:
             with part.open("rb") as file:
                 while piece := file.read(_PIECE):
                     yield piece
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = printable(str(self.directory))
+            raise OutputError(f"{where}: malformed lines: {error.strerror}") from error
 
     def _part(self, split: Split) -> Path:
         return self.directory / f"{split.source.index:09}-{split.start:020}"

@@ -125,10 +125,10 @@ def find_splits(
             elif source.codec:
                 yield Split(source, 0, source.size)
             elif split_size is not None:
-                yield from _cut(source, file, repeat(split_size))
+                yield from _cut(source, file, repeat(split_size), max_line, tick)
             else:
                 sizes = _factored(source.size - sum(trial), workers, pace.largest)
-                yield from _cut(source, file, chain(trial, sizes))
+                yield from _cut(source, file, chain(trial, sizes), max_line, tick)
                 trial = []
 
 
@@ -179,24 +179,38 @@ def _factored(size: int, workers: int, largest: int) -> Iterator[int]:
             yield wanted
 
 
-def _cut(source: Source, file: BinaryIO, sizes: Iterator[int]) -> Iterator[Split]:
+def _cut(
+    source: Source, file: BinaryIO, sizes: Iterator[int], max_line: int, tick: Tick
+) -> Iterator[Split]:
     size, start = source.size or 0, source.start
     while start < size:
         target = start + next(sizes)
-        end = size if target >= size else min(size, _next_line(source, file, target))
+        end = (
+            size if target >= size else min(size, _next_line(source, file, target, max_line, tick))
+        )
         yield Split(source, start, end)
         start = end
 
 
-def _next_line(source: Source, file: BinaryIO, offset: int) -> int:
-    """Return where the first line starts that does not start before ``offset``."""
+def _next_line(source: Source, file: BinaryIO, offset: int, max_line: int, tick: Tick) -> int:
+    """Return where the first line starts that does not start before ``offset``.
+
+    It is the end of the file if there is none near: a line that is too long is told by the mapper,
+    which sees it from its beginning.
+    """
     position = offset - 1
-    file.seek(position)
-    while probe := file.read(_PROBE):
-        newline = probe.find(b"\n")
-        if newline >= 0:
-            return position + newline + 1
-        position += len(probe)
+    try:
+        file.seek(position)
+        while probe := file.read(_PROBE):
+            newline = probe.find(b"\n")
+            if newline >= 0:
+                return position + newline + 1
+            position += len(probe)
+            if position - offset > max_line:
+                return source.size or 0
+            tick(0)
+    except OSError as error:
+        raise InputError(f"{source.name}: {error.strerror}") from error
     if source.size is not None and position < source.size:
         raise InputError(f"{source.name}: was truncated at byte {position} while it was being read")
     return position
@@ -224,17 +238,18 @@ def whole_lines(
 
     A byte order mark is dropped. Raises ``InputError`` for a line of more than ``max_line`` bytes.
     """
-    held = [b""]
+    held, waiting = [b""], 0
     for number, piece in enumerate(pieces):
         drop = first_line(source.name, piece[:HEAD]) if number == 0 and start == 0 else 0
         start, text = start + drop, piece[drop:]
         cut = text.rfind(b"\n") + 1
-        _check_lines(source, start, sum(map(len, held)), text, max_line)
+        _check_lines(source, start, waiting, text, max_line)
         if cut:
             data = b"".join([*held, memoryview(text)[:cut]])  # one copy, not two
             yield start, data
-            start, held = start + len(data), []
+            start, held, waiting = start + len(data), [], 0
         held.append(text[cut:])
+        waiting += len(text) - cut
     if rest := b"".join(held):
         yield start, rest
 

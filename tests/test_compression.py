@@ -245,3 +245,13 @@ def test_the_zlib_decoder_keeps_what_it_has_no_room_for() -> None:
     assert decoder.eof
     with pytest.raises(zlib.error):
         compression._ZlibDecoder().decompress(b"\x1f\x8b no gzip")
+
+
+@every_codec
+def test_many_tiny_members_are_few_pieces(pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(b"ab") * 3000
+    codec = find_codec(packed[:10])
+    assert codec
+    pieces = iter([packed])
+    found = list(decompress(lambda _size: next(pieces, b""), codec, "x"))
+    assert found == [b"ab" * 3000]

@@ -138,3 +138,15 @@ def test_a_job_of_two_tables_does_not_go_to_stdout() -> None:
     )
     assert (run.returncode, run.stdout) == (2, "")
     assert "writes 2 tables" in run.stderr
+
+
+def test_a_number_beyond_all_rows_keeps_all_of_them() -> None:
+    run = command("-F", "1", "--top", "9" * 25, "-o", "-", "-")
+    assert run.stdout == b"Field1,Count\na,2\nb,2\nlonely,1\n"
+
+
+@pytest.mark.parametrize("width", ["0", "-1", "4294967298", "4294967296", "1000001", "9" * 30])
+def test_a_width_that_no_line_has_is_refused(width: str) -> None:
+    run = command("-F", "1", "--fields-expected", width, "-")
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert run.stderr.count(b"\n") == 1

@@ -206,3 +206,27 @@ def test_the_command_takes_a_format(tmp_path: Path) -> None:
     assert done.returncode == 0
     tags = (tmp_path / "outputs" / "tag2count.csv").read_text()
     assert tags == "Tag,Count\nweb,1\nUntagged,0\n"
+
+
+@pytest.mark.parametrize("text", ["version dstport protocol", "version protocol dstport"])
+def test_the_last_value_of_a_quoted_message_may_be_any_field(
+    write_logs: WriteLogs, text: str
+) -> None:
+    job = FlowLogs(LOOKUP, layout=parse_format(text))
+    values = b"443 6" if text.endswith("protocol") else b"6 443"
+    paths = write_logs(b'timestamp,message\n1,"2 %b"\n2,2 %b\n' % (values, values))
+    found = run(job, paths)
+    assert table_pairs(found) == {(443, 6): 2}
+    assert (found.stats.counted, found.stats.malformed) == (2, 0)
+
+
+def test_a_quote_is_no_part_of_a_port_elsewhere(write_logs: WriteLogs) -> None:
+    assert run(FLOWS, write_logs(record(b'443"') + b"\n")).stats.malformed == 1
+
+
+def test_a_header_may_reach_over_members_of_a_compressed_log(write_logs: WriteLogs) -> None:
+    log = b"protocol region dstport\n6 eu 443\n"
+    paths = write_logs(
+        *(gzip.compress(log[:cut]) + gzip.compress(log[cut:]) for cut in (3, 14, 30))
+    )
+    assert table_pairs(run(FLOWS, paths)) == {(443, 6): 3}

@@ -149,3 +149,14 @@ def test_a_bomb_of_one_line_is_refused_in_bounded_memory(read_stdin: ReadStdin) 
         with pytest.raises(InputError, match="standard input: byte 0: a line of more than 67,"):
             run(count("1"), ["-"])
         head.kill()
+
+
+def test_a_large_file_without_lines_is_not_read_to_its_end_to_split_it(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.write(b"ok\n")
+        file.truncate(1 << 40)
+    ticks: list[int] = []
+    with pytest.raises(InputError, match="byte 3: a line of more than 1,000,000 bytes"):
+        run_split([path], count("1"), max_line=1_000_000, workers=2, progress=ticks.append)
+    assert len(ticks) > 10

@@ -128,7 +128,7 @@ def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
         run(wordcount(), [write(tmp_path / "a.parquet", [record_of(443, 6, "OK")])])
 
 
-@pytest.mark.parametrize("value", ["a b", "a\nb"])
+@pytest.mark.parametrize("value", ["a b", "a\nb", "a\r"])
 def test_a_value_that_would_be_two_is_an_error(tmp_path: Path, value: str) -> None:
     path = write(tmp_path / "a.parquet", [record_of(443, 6, value)])
     with pytest.raises(InputError, match="log_status has a value with a blank in it"):
@@ -159,3 +159,23 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"pip install 'mapreduce\[parquet\]'"):
         run(FLOWS, [path])
+
+
+def test_row_groups_that_are_not_one_behind_the_other_are_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK")] * 28)
+    firsts = iter([4, 30, 20, 40] * 100)
+    monkeypatch.setattr(
+        "mapreduce.parquet._first_byte", lambda column: next(firsts) if column else 0
+    )
+    with pytest.raises(InputError, match="not one behind the other"):
+        run(FLOWS, [path])
+
+
+def test_a_file_without_row_groups_holds_nothing(tmp_path: Path) -> None:
+    table = pa.table({"dstport": pa.array([], pa.int64()), "protocol": pa.array([], pa.int64())})
+    with pq.ParquetWriter(tmp_path / "a.parquet", table.schema):
+        pass
+    assert pq.ParquetFile(tmp_path / "a.parquet").metadata.num_row_groups == 0
+    assert run(FLOWS, [tmp_path / "a.parquet"]).stats.lines == 0

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import resource
 import signal
 import stat
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,7 @@ from naive import count_flow_logs
 
 from jobs.flowlogs import FlowLogs
 from mapreduce import KeyCount, LineMapper, Malformed, Result, UsageError, run
-from mapreduce.errors import InputError, MalformedError, TaskError
+from mapreduce.errors import InputError, MalformedError, OutputError, TaskError
 from mapreduce.pace import Pace
 from mapreduce.rejects import Budget
 
@@ -253,3 +254,18 @@ def test_strict_and_a_budget_exclude_each_other() -> None:
 def test_a_share_is_exact(malformed: int, more: int, per_cent: Any) -> None:
     holds = Budget.of(f"{per_cent}%").holds(malformed, malformed + more)
     assert holds == (malformed * 100_000 <= int(per_cent * 1000) * (malformed + more))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_of_the_rejects_is_said_to_be_that(
+    write_logs: WriteLogs, tmp_path: Path, workers: int
+) -> None:
+    (tmp_path / "rejects.csv").write_text("old")
+    paths = write_logs(LOG)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with nothing_left(tmp_path), pytest.raises(OutputError, match="malformed lines: File too"):
+            run_split(paths, rejects=tmp_path / "rejects.csv", workers=workers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -323,6 +323,18 @@ def test_ctrl_c_in_a_terminal_reaches_starting_workers_too(
         run.check_stopped(signal.SIGINT)
 
 
+@signals
+def test_a_signal_ends_a_run_that_waits_for_a_list(tmp_path: Path, signum: signal.Signals) -> None:
+    os.mkfifo(tmp_path / "list")
+    command = [sys.executable, "-m", "mapreduce", "count", "-F", "1", f"@{tmp_path / 'list'}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert wait_until(lambda: Process(process.pid, "", 0, 0).catches(signal.SIGTERM))
+        time.sleep(0.3)
+        process.send_signal(signum)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (128 + signum, stopped(signum))
+
+
 # Signals at random moments
 
 

@@ -185,3 +185,20 @@ def test_temporary_files_are_private_until_they_are_renamed(tmp_path: Path) -> N
 
     commit({tmp_path / "t.csv": text()})
     assert wait_until(lambda: (tmp_path / "t.csv").stat().st_mode & 0o7777 != 0o600)
+
+
+@pytest.mark.parametrize("name", [".t.csv.backup.tmp", ".t.csv.0.tmp", ".t.csv.12345678.tmp.old"])
+def test_only_what_a_run_could_have_left_is_cleared(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "precious").write_text("of somebody")
+    left = tmp_path / ".t.csv.0123abcd.tmp"
+    left.write_text("of a killed run")
+    commit({tmp_path / "t.csv": [b"text"]})
+    assert (tmp_path / name / "precious").exists()
+    assert not left.exists()
+
+
+def test_a_pipe_in_the_place_of_a_leftover_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".t.csv.0123abcd.tmp")
+    commit({tmp_path / "t.csv": [b"text"]})
+    assert (tmp_path / "t.csv").read_bytes() == b"text"

@@ -36,6 +36,8 @@ def check_columns(delimiter: bytes, fields: Sequence[int], width: int | None) ->
         raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
     if not fields or len(fields) > MAX_FIELDS:
         raise ValueError(f"between 1 and {MAX_FIELDS} fields can be chosen, not {len(fields)}")
+    if width is not None and not 1 <= width <= MAX_FIELD:
+        raise ValueError(f"lines cannot be expected to have {width} fields")
     if min(fields) < 1 or max(fields) > (MAX_FIELD if width is None else min(width, MAX_FIELD)):
         raise ValueError(f"fields {tuple(fields)} are not within 1 to {width or MAX_FIELD}")
 

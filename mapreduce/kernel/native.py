@@ -52,7 +52,7 @@ class PackedCounts:
         return Counter(_native.unpack(self.data))
 
     def ranked(self, delimiter: bytes | None, top: int | None) -> Ranking:
-        return Ranking(self.data, delimiter, len(self) if top is None else top)
+        return Ranking(self.data, delimiter, len(self) if top is None else min(top, len(self)))
 
 
 class Ranking(Sequence[Row]):
