@@ -39,7 +39,7 @@ def judge_record(key: bytes) -> Judgement:
             return SKIPPED
         if len(header_names(key)) == len(rest) + 2:
             raise InputError(
-                f"a header of another layout in its middle ({key.decode()}); "
+                f"a header of another layout in the middle ({key.decode()}); "
                 "cut the file in two before it"
             )
         return f"dstport {_shown(port)} is not 0 to 65535{_status(rest)}"
@@ -78,6 +78,7 @@ class FlowLogs:
     tags: Mapping[Pair, str]
     side_inputs: Sequence[Path] = ()
     layout: Layout = DEFAULT
+    outputs: ClassVar[Sequence[str]] = ("tag2count.csv", "portprotocolcount.csv")
 
     @cached_property
     def mapper(self) -> FieldMapper:
@@ -86,8 +87,6 @@ class FlowLogs:
     def mapper_for(self, name: str, first_line: bytes) -> FieldMapper:
         """Return what counts a log that begins with this line."""
         return mapper_of(find_layout(name, first_line, self.layout))
-
-    outputs: ClassVar[Sequence[str]] = ("tag2count.csv", "portprotocolcount.csv")
 
     def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
         """Return the count of each tag and of each pair; each sums to the counted records."""

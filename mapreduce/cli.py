@@ -46,9 +46,6 @@ def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None)
         if error.errno != errno.EPIPE:
             where = printable(str(error.filename)) if error.filename else "standard output"
             _say(f"{name}: error: {where}: {error.strerror}")
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python's own flush fails
         return 1
     except MalformedError as error:
         _say(*(f"malformed: {reject}" for reject in error.rejects), f"{name}: error: {error}")

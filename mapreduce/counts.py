@@ -19,6 +19,10 @@ from mapreduce.table import Row
 class Packed(Protocol):
     """Counts as bytes."""
 
+    @property
+    def data(self) -> bytes:
+        """The bytes."""
+
     def __len__(self) -> int:
         """Return the number of keys."""
 

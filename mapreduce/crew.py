@@ -6,6 +6,7 @@ ever new keys: to send those to and fro between processes takes longer than to c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ def gather(
 
 def _is_heavy(done: Partial) -> bool:
     """Return whether the counts are packed and large, compared with the lines that they are of."""
-    return len(getattr(done.counts, "data", b"")) > HEAVY * done.size
+    return not isinstance(done.counts, Counter) and len(done.counts.data) > HEAVY * done.size
 
 
 def _take(splits: Iterator[Split], size: int) -> list[Split]:

@@ -111,8 +111,7 @@ def _run(
     job: Job, inputs: Sequence[str | os.PathLike[str] | Source], targets: Targets, options: Options
 ) -> Result:
     clock = Clock()
-    found = [one for one in inputs if isinstance(one, Source)]
-    sources = found or find_sources(one for one in inputs if not isinstance(one, Source))
+    sources = find_sources(inputs)
     targets.check(job, sources)
     with targets.spool() as spool:
         merged, workers = _count(job, sources, options, spool, clock)

@@ -30,6 +30,7 @@ _FOREIGN = {
     b"\0\0\xfe\xff": _UTF.format("UTF-32", "UTF-32"),
     b"\xff\xfe": _UTF.format("UTF-16", "UTF-16"),
     b"\xfe\xff": _UTF.format("UTF-16", "UTF-16"),
+    b"PAR1": "Parquet, which cannot be read as a stream; name the file",
 }
 PARQUET: Final = "parquet"
 COMPRESSED: Final = 16
@@ -83,14 +84,18 @@ class Source:
         return open(handle, "rb", buffering=0)  # noqa: PTH123 - a descriptor
 
 
-def find_sources(names: Iterable[str | os.PathLike[str]]) -> list[Source]:
+def find_sources(names: Iterable[str | os.PathLike[str] | Source]) -> list[Source]:
     """Return a Source for each file that is named in any way (``paths.expand``), sorted by path.
 
-    A file that several paths lead to is one. Raises ``UsageError`` for one that cannot be read.
+    A file that several paths lead to is one. What has been found before is not looked for again,
+    if all are Sources. Raises ``UsageError`` for one that cannot be read.
     """
-    sources: list[Source] = []
-    known: set[tuple[int, int]] = set()
-    for path in expand(names):
+    given = list(names)
+    sources = [one for one in given if isinstance(one, Source)]
+    if sources and len(sources) == len(given):
+        return sources
+    sources, known = [], set[tuple[int, int]]()
+    for path in expand(one.path if isinstance(one, Source) else one for one in given):
         found = _find(len(sources), path)
         if found.size is None:
             sources.append(found)
@@ -146,7 +151,8 @@ def _head(path: str) -> bytes:
 def first_line(name: str, head: bytes) -> int:
     """Return where the lines of an input begin, whose first ``HEAD`` bytes are given.
 
-    Raises ``UsageError`` if they are text in another encoding (The Unicode Standard, 23.8).
+    Raises ``UsageError`` if they are text in another encoding (The Unicode Standard, 23.8), or no
+    text at all.
     """
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):

@@ -11,7 +11,7 @@ from typing import cast
 
 from mapreduce.blocks import read_blocks
 from mapreduce.counts import merge
-from mapreduce.errors import LimitError, MapReduceError, TaskError
+from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.job import Combiner, Mapper, Tally
 from mapreduce.partial import Partial
 from mapreduce.rejects import EXCERPT, Reject, Spool
@@ -115,8 +115,8 @@ def _map_into(
 def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
     try:
         return combiner.map_block(block, wanted)
-    except MapReduceError:
-        raise
+    except InputError as error:
+        raise InputError(f"{split}: {error}") from error
     except MemoryError as error:
         raise LimitError.of_memory(str(split)) from error
     except (Exception, SystemExit) as error:

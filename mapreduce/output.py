@@ -181,8 +181,8 @@ def private_directory(target: Path) -> Iterator[Path]:
         with suppress(OSError):  # as in _create
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield path
-    finally:
-        shutil.rmtree(path)
+    finally:  # a worker of the caller's pool may still write; the next run clears what is left
+        shutil.rmtree(path, ignore_errors=True)
         os.close(handle)
 
 

@@ -1,8 +1,8 @@
 """Merge partial results two by two, inside the pool, as soon as two of one level are there.
 
 So the merges form a tree whose depth is about the logarithm of the number of splits. The parent
-only passes partials on. Merging is commutative and associative, so
-that the order in which splits happen to end cannot be seen in the result.
+only passes partials on. Merging is commutative and associative, so that the order in which splits
+happen to end cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def _place(reject: Reject) -> tuple[int, int]:
 def _tasks(ready: list[Partial], remaining: Iterator[Any]) -> Iterator[Any]:
     """Yield a merge whenever two partials of one level are ready, else the next task.
 
-    Merging whatever comes would add one split after the other to one
-    ever larger partial, a chain and no tree. What is left when the tasks are, is merged anyway.
+    Merging whatever comes would add one split after the other to one ever larger partial, a chain
+    and no tree. What is left when there are no more tasks is merged anyway.
     """
     while True:
         if pair := _pair(ready):

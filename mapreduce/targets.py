@@ -29,8 +29,8 @@ class Targets:
 
     def check(self, job: Job, sources: Iterable[Source]) -> None:
         """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice."""
-        names = [] if self.directory is None else [*job.outputs, MANIFEST]
-        files = [*(Path(self.directory or "") / name for name in names)]
+        directory, names = self.directory, (*job.outputs, MANIFEST)
+        files = [] if directory is None else [directory / name for name in names]
         if self.rejects is not None:
             if os.path.realpath(self.rejects) in map(os.path.realpath, files):
                 raise UsageError(f"{printable(str(self.rejects))}: is another output, too")

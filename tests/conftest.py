@@ -15,6 +15,7 @@ from typing import Final, TextIO
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from naive import says_its_layout
 
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -63,7 +64,7 @@ def is_lines(data: bytes) -> bool:
     """Return whether bytes are not taken for something else than lines, by how they begin."""
     marks = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
     packed = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
-    return not data.startswith((*marks, *packed))
+    return not data.startswith((*marks, *packed, b"PAR1")) and not says_its_layout(data)
 
 
 flow_logs: Final = st.one_of(

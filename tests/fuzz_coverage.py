@@ -21,7 +21,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from naive import count_fields, count_flow_logs
+from naive import count_fields, count_flow_logs, says_its_layout
 
 HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
 if HAS_ATHERIS:
@@ -56,6 +56,8 @@ BOM = b"\xef\xbb\xbf"
 
 def flow_logs(data: bytes, path: Path, cuts: tuple[int, int]) -> None:
     """Split, map and merge a file; every figure is the oracle's."""
+    if says_its_layout(data):
+        return
     path.write_bytes(data)
     try:
         sources = find_sources([path])

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ReadStdin, WriteLogs
@@ -240,3 +241,19 @@ def test_growth_while_a_file_is_counted_is_told(tmp_path: Path) -> None:
     )
     assert note.isprintable()
     assert not run(count("1"), [path]).notes
+
+
+def test_parquet_in_a_stream_is_refused_with_what_to_do(
+    tmp_path: Path, read_stdin: ReadStdin
+) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(20))
+    read_stdin(tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"standard input: is Parquet, which .* name the file"):
+        run(count("1"), ["-"])
+
+
+def test_what_has_been_found_is_counted_like_what_is_named(write_logs: WriteLogs) -> None:
+    one, two = write_logs(b"a\n", b"b\n")
+    ways: list[list[Any]] = [[one, two], find_sources([one, two]), [*find_sources([one]), two]]
+    for inputs in ways:
+        assert run(count("1"), inputs).counts == {b"a": 1, b"b": 1}

@@ -97,8 +97,11 @@ def test_headers_in_the_middle_are_skipped(write_logs: WriteLogs) -> None:
 
 def test_a_header_of_another_layout_in_the_middle_ends_the_run(write_logs: WriteLogs) -> None:
     other = " ".join(reversed(DEFAULT.names)).encode()
-    with pytest.raises(InputError, match="another layout in its middle"):
-        run(FLOWS, write_logs(b"\n".join([HEADER, record(), other, record(), b""])))
+    (path,) = write_logs(b"\n".join([HEADER, record(), other, record(), b""]))
+    with pytest.raises(InputError, match="a header of another layout in the middle") as caught:
+        run(FLOWS, [path])
+    assert str(caught.value).startswith(f"{path}, bytes 0 to {path.stat().st_size}: ")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -206,3 +206,49 @@ def test_every_variant_of_a_processor_agrees_with_the_portable_one(
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "neon agrees\n" in run.stdout or not emulator
+
+
+@every_variant
+def test_keys_whose_hashes_are_all_the_same_are_counted_and_forgotten_exactly(variant: str) -> None:
+    """With a seed that is known, as no attacker knows it: a factor of 0 makes every product 0."""
+    from mapreduce.kernel import _native
+
+    table = _native.FieldTable(b" ", (1,), 0, variant, b"AAAAAAAA" + bytes(24))
+    keys = [b"AAAAAAAA%d" % number for number in range(2000)]
+    block = b"".join(key + b" x\n" for key in keys * 2)
+    lines, _empty, _misshapen, fresh, known = table.scan(memoryview(block), True)
+    assert (lines, known, sorted(fresh)) == (4000, 2000, sorted(keys))
+    assert table.forget(keys[::2]) == [2] * 1000
+    table.scan(memoryview(block), False)
+    counts = _native.unpack(table.drain())
+    assert counts == {key: 2 if number % 2 == 0 else 4 for number, key in enumerate(keys)}
+
+
+def test_every_table_and_every_merge_has_a_seed_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mapreduce.kernel import native
+
+    drawn: list[int] = []
+
+    def draw(size: int) -> bytes:
+        drawn.append(size)
+        return bytes(size)
+
+    monkeypatch.setattr("mapreduce.kernel.native.os.urandom", draw)
+    tables = [table_of(kernel.VARIANTS[0]) for _ in range(2)]
+    counts = [table.drain() for table in tables]
+    counts[0].merge(counts[1])
+    assert drawn == [native.SEED_SIZE] * 3
+
+
+@every_variant
+def test_a_table_that_grows_many_times_forgets_and_keeps_exactly(variant: str) -> None:
+    table = table_of(variant, (1,), None)
+    expected: Counter[bytes] = Counter()
+    for start in range(0, 60_000, 6_000):
+        keys = [b"%0*d" % (1 + n % 40, n) for n in range(start, start + 6_000)]
+        block = b"".join(key + b" x\n" for key in keys)
+        table.scan(memoryview(block))
+        junk = keys[::3]
+        table.forget(junk)
+        expected.update(set(keys) - set(junk))
+    assert unpack(table.drain()) == expected
