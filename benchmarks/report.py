@@ -210,8 +210,13 @@ def draw(runs: dict[str, Runs]) -> None:
     figure.savefig(HERE / "results.png", dpi=110)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Make the tables and the picture."""
     loaded = load()
     write_tables(loaded)
     write_readme(loaded)
     draw(loaded)
+
+
+if __name__ == "__main__":
+    main()

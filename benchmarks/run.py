@@ -5,7 +5,7 @@
 
 Whole processes, a warm page cache (but for ``cold``), two workers. All commands of a case are run
 in turns, A B A B; each peer's counts are compared with ours first. The raw runs of a case go into
-``benchmarks/runs/DATE-CASE.json``; ``benchmarks/report.py`` makes the tables and the picture.
+``benchmarks/runs/DATE-CASE.json``, and ``report.py`` makes the tables and the picture from them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import report
 import typer
 from peers import GZIP_PEERS, PEERS, Peer, bare_isal
 
@@ -297,7 +298,7 @@ def main(
     directory: Annotated[Path, typer.Option(help="Where the data is made.")] = Path("bench"),
     rounds: Annotated[int, typer.Option("--rounds", "-n", min=1)] = 5,
 ) -> None:
-    """Run cases (default: all) and write their raw runs."""
+    """Run cases (default: all), write their raw runs, and make the report from all raw runs."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in cases or CASES:
         measure, bars = CASES[name]
@@ -309,6 +310,7 @@ def main(
         runs.mkdir(exist_ok=True)
         path = runs / f"{started:%Y-%m-%d}-{name}.json"
         path.write_text(json.dumps(raw, indent=1) + "\n")
+    report.main()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from typing import BinaryIO, NamedTuple, cast
 from mapreduce.compression import PIECE, ahead, codec_named, decompress
 from mapreduce.errors import InputError
 from mapreduce.inputs import PARQUET
-from mapreduce.split import MAX_LINE, Split, too_long, whole_lines
+from mapreduce.split import Split
+from mapreduce.stream import MAX_LINE, too_long, whole_lines
 
 
 class Block(NamedTuple):
@@ -39,9 +40,9 @@ def read_blocks(split: Split, block_size: int, max_line: int = MAX_LINE) -> Iter
     """
     if split.data is not None:
         yield Block(_ended(split.data), split.start, split.size)
-    elif split.source.codec == PARQUET:
+    elif split.source.form == PARQUET:
         yield from _read_parquet(split)
-    elif split.source.codec:
+    elif split.source.form:
         yield from _read_compressed(split, max_line)
     else:
         yield from _read_range(split, block_size, max_line)
@@ -99,7 +100,7 @@ def _read_compressed(split: Split, max_line: int) -> Iterator[Block]:
         return bytes(buffer[:got])
 
     with source.open() as file:
-        codec = codec_named(source.codec)
+        codec = codec_named(source.form)
         pieces = ahead(decompress(read, codec, source.name, min(PIECE, max_line + 1)))
         with closing(pieces):  # the thread ends before the file is closed
             for offset, data in whole_lines(source, pieces, 0, max_line):

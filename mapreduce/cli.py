@@ -29,7 +29,7 @@ from mapreduce.printable import printable
 from mapreduce.registry import find_job, list_built_in, list_jobs
 from mapreduce.report import summary
 from mapreduce.signals import StopRequest
-from mapreduce.split import Tick
+from mapreduce.stream import Tick
 from mapreduce.table import Table, table_text
 from mapreduce.targets import MANIFEST
 

@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from mapreduce.job import Job
 from mapreduce.registry import Factory
-from mapreduce.split import MAX_LINE
+from mapreduce.stream import MAX_LINE
 
 _INPUTS = Annotated[
     list[str] | None,

@@ -7,10 +7,9 @@ Decompression runs ahead in a thread of its own: the libraries let others run wh
 
 from __future__ import annotations
 
-import queue
 import sys
-import threading
 import zlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -18,7 +17,9 @@ from typing import Final, Protocol
 from mapreduce.errors import InputError, UsageError
 
 PIECE: Final = 1 << 20
-"""Bytes that are decompressed at once, and of which three may wait."""
+"""Bytes that are decompressed at once."""
+AHEAD: Final = 3
+"""Pieces that may wait: with one, a single file takes a tenth longer (benchmarks/NOTES.md)."""
 LEAST: Final = 64 << 10
 """Bytes of the shortest piece but the last: a million members of a byte are no million pieces."""
 _READ: Final = 128 << 10
@@ -199,39 +200,17 @@ def _next_member(data: bytes, read: Callable[[int], bytes], padding: bytes) -> b
 
 
 def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-    """Yield pieces that a thread makes while the last one is used, and raise what it raises."""
-    waiting: queue.Queue[tuple[bytes, BaseException | None]] = queue.Queue(maxsize=3)
-    stopped = threading.Event()
+    """Yield pieces, the next of which a thread makes while one is used; raise what it raises."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - costs a small run 5 ms
 
-    def put(item: tuple[bytes, BaseException | None]) -> bool:
-        while not stopped.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            if all(put((piece, None)) for piece in pieces):
-                put((b"", None))
-        except BaseException as error:  # noqa: BLE001 - raised where the pieces are wanted
-            put((b"", error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    thread = ThreadPoolExecutor(1)
     try:
-        while True:
-            piece, error = waiting.get()
-            if error is not None:
-                raise error
-            if not piece:
-                return
+        coming = deque(thread.submit(next, pieces, b"") for _ in range(AHEAD))
+        while piece := coming.popleft().result():
+            coming.append(thread.submit(next, pieces, b""))
             yield piece
     finally:
-        stopped.set()
-        thread.join()
+        thread.shutdown(cancel_futures=True)
 
 
 def codec_named(name: str) -> Codec:

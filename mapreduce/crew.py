@@ -66,31 +66,32 @@ def gather(
     ``share``; a task of a pool is a batch of them.
     """
     count = partial(map_task, settings=settings)
-    tick = options.tick
     if options.pool is not None:
         yield Crew(options.pool, count, batches(splits, share), processes)
         return
     head = [] if processes == 1 else _take(splits, pace.pays_from)
-    done: list[Partial] = []
-    in_parent = sum(split.cost for split in head) < pace.pays_from
+    small = sum(split.cost for split in head) < pace.pays_from
     try:
-        if not in_parent and head[0].size < 2 * pace.trial and not head[0].source.codec:
-            trial = count(head[0])
-            in_parent = _is_heavy(trial)
-            if not in_parent:
-                done, head = [trial], head[1:]
-                tick(trial.size)
-        splits = chain(head, splits)
-        if in_parent:
-            here = partial(map_splits, settings=settings, tick=tick)
-            yield Crew(InParent(), here, [splits], 1, in_parent)
+        trial = None if small or not _can_be_tried(head[0], pace) else count(head[0])
+        if small or (trial and _is_heavy(trial)):
+            here = partial(map_splits, settings=settings, tick=options.tick)
+            yield Crew(InParent(), here, [chain(head, splits)], 1, in_parent=True)
             return
     finally:
         cool()
+    done = [trial] if trial else []
+    options.tick(sum(part.size for part in done))
+    tasks = batches(chain(head[len(done) :], splits), share)
     from mapreduce.pool import Pool  # noqa: PLC0415 - multiprocessing costs a small run 15 ms
 
-    with Pool(processes, start_method=options.start_method, tick=lambda: tick(0)) as own:
-        yield Crew(own, count, batches(splits, share), processes, done=done)
+    start_method, tick = options.start_method, options.tick
+    with Pool(processes, start_method=start_method, tick=lambda: tick(0)) as own:
+        yield Crew(own, count, tasks, processes, done=done)
+
+
+def _can_be_tried(split: Split, pace: Pace) -> bool:
+    """Return whether a split is a trial: plain text, and not much more of it than that needs."""
+    return split.size < 2 * pace.trial and not split.source.form
 
 
 def _is_heavy(done: Partial) -> bool:

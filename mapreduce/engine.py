@@ -28,8 +28,9 @@ from mapreduce.pace import pace_of
 from mapreduce.partial import Partial
 from mapreduce.reduce import MapPool, map_reduce
 from mapreduce.rejects import Budget, Reject, Spool
-from mapreduce.split import MAX_LINE, SMALLEST, Split, Tick, find_splits
+from mapreduce.split import SMALLEST, Split, find_splits
 from mapreduce.stats import Clock, Stats
+from mapreduce.stream import MAX_LINE, Tick
 from mapreduce.table import Table, for_spreadsheets
 from mapreduce.targets import Targets
 

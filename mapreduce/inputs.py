@@ -42,9 +42,9 @@ class Source:
     """One input: its path (``-`` for standard input) and what identified it when it was found.
 
     ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream;
-    its lines begin at byte ``start``; ``mtime`` is in nanoseconds since 1970; ``codec`` names how
-    it is compressed, if it is. ``mapper`` counts it, where it is not the job's. ``columns`` are
-    those that are read of a Parquet file.
+    its lines begin at byte ``start``; ``mtime`` is in nanoseconds since 1970; ``form`` is empty for
+    lines of text, else a codec's name or ``PARQUET``. ``mapper`` counts it, where it is not the
+    job's. ``columns`` are those that are read of a Parquet file.
     """
 
     index: int
@@ -54,14 +54,14 @@ class Source:
     inode: int
     mtime: int = 0
     start: int = 0
-    codec: str = ""
+    form: str = ""
     mapper: Mapper | None = None
     columns: tuple[str, ...] = ()
 
     @property
     def weight(self) -> int:
         """How much plain text it is worth, for each of its bytes."""
-        return COMPRESSED if self.codec else 1
+        return COMPRESSED if self.form else 1
 
     @property
     def name(self) -> str:
@@ -123,18 +123,10 @@ def _find(index: int, path: str) -> Source:
     codec = find_codec(head)
     if codec:
         codec.load()  # or what is missing is told before any work
-    name = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
-    start = 0 if name else first_line(printable(path), head)
-    return Source(
-        index,
-        path,
-        size,
-        status.st_dev,
-        status.st_ino,
-        status.st_mtime_ns,
-        start,
-        name,
-    )
+    form = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
+    start = 0 if form else first_line(printable(path), head)
+    identity = status.st_dev, status.st_ino, status.st_mtime_ns
+    return Source(index, path, size, *identity, start, form)
 
 
 def _head(path: str) -> bytes:

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
-from mapreduce.blocks import read_blocks
+from mapreduce.blocks import Block, read_blocks
 from mapreduce.counts import merge
 from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.job import Combiner, Mapper, Tally
 from mapreduce.partial import Partial
 from mapreduce.rejects import EXCERPT, Reject, Spool
-from mapreduce.split import MAX_LINE, Batch, Split, Tick
+from mapreduce.split import Batch, Split
+from mapreduce.stream import MAX_LINE, Tick
 
 BLOCK = 256 << 10
 MAX_KEYS = sys.maxsize
@@ -76,29 +77,23 @@ def _map_into(
     total: Partial, combiner: Combiner, split: Split, settings: MapSettings, tick: Tick | None
 ) -> Partial:
     """Count one more split; return the total of what became of the lines."""
-    lines, skipped, malformed = total.lines, total.skipped, total.malformed
+    lines, skipped, malformed, ticked = total.lines, total.skipped, total.malformed, 0
     rejects = list(total.rejects)
-    ticked = 0
     if settings.spool:
         settings.spool.clear(split)
-    for block, offset, taken in read_blocks(split, settings.block_size, settings.max_line):
-        wanted = len(block) if settings.spool else settings.wanted - len(rejects)
-        tally = _map_block(combiner, block, wanted, split)
+    for block in read_blocks(split, settings.block_size, settings.max_line):
+        missing = settings.wanted - len(rejects)
+        wanted = len(block.view) if settings.spool else missing
+        tally = _map_block(combiner, block.view, wanted, split)
         if tally.keys > settings.max_keys:
             raise LimitError.of_keys(str(split), settings.max_keys)
         lines, skipped = lines + tally.lines, skipped + tally.skipped
         malformed += tally.malformed
         if tally.malformed_at:
-            found = [_reject(offset, block, *where) for where in tally.malformed_at]
-            if settings.spool:
-                settings.spool.write(split, found)
-            shown = found[: max(0, settings.wanted - len(rejects))]
-            rejects += (
-                Reject(split.source, at, reason, line[: EXCERPT + 1]) for at, reason, line in shown
-            )
-        ticked += taken
+            rejects += _note_rejects(tally, block, split, settings)[:missing]
+        ticked += block.size
         if tick:
-            tick(taken)
+            tick(block.size)
     if tick and ticked < split.size:
         tick(split.size - ticked)
     return Partial(
@@ -110,6 +105,17 @@ def _map_into(
         malformed=malformed,
         rejects=tuple(rejects),
     )
+
+
+def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
+    """Spool the malformed lines of a block, if that is wanted; return as many as may be shown."""
+    found = [_reject(block, *where) for where in tally.malformed_at]
+    if settings.spool:
+        settings.spool.write(split, found)
+    return [
+        Reject(split.source, at, reason, line[: EXCERPT + 1])
+        for at, reason, line in found[: settings.wanted]
+    ]
 
 
 def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
@@ -128,7 +134,7 @@ def cool() -> None:
     _warm.clear()
 
 
-def _reject(base: int, block: memoryview, offset: int, reason: str) -> tuple[int, str, bytes]:
+def _reject(block: Block, offset: int, reason: str) -> tuple[int, str, bytes]:
     """Return the byte offset of a malformed line, why it is one, and the line without its end."""
-    end = cast(re.Match[bytes], _NEWLINE.search(block, offset)).start()
-    return base + offset, reason, bytes(block[offset:end]).removesuffix(b"\r")
+    end = cast(re.Match[bytes], _NEWLINE.search(block.view, offset)).start()
+    return block.offset + offset, reason, bytes(block.view[offset:end]).removesuffix(b"\r")

@@ -10,7 +10,7 @@ from mapreduce.errors import UsageError
 from mapreduce.mapper import BLOCK, MAX_KEYS
 from mapreduce.reduce import MapPool
 from mapreduce.rejects import Budget
-from mapreduce.split import MAX_LINE, Tick
+from mapreduce.stream import MAX_LINE, Tick
 
 START_METHODS: Final = (None, "fork", "forkserver", "spawn")
 

@@ -8,33 +8,27 @@ nothing.
 
 from __future__ import annotations
 
-import os
-import select
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import BinaryIO, cast
 
-from mapreduce.compression import codec_named, decompress, find_codec
+from mapreduce.compression import codec_named, decompress
 from mapreduce.errors import InputError
-from mapreduce.inputs import HEAD, PARQUET, Source, first_line
+from mapreduce.inputs import HEAD, PARQUET, Source
 from mapreduce.job import Mapper
 from mapreduce.pace import PYTHON, Pace
+from mapreduce.stream import MAX_LINE, Tick, read_stream
 
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
-MAX_LINE = 64 << 20
-"""Bytes of the longest line that is accepted by default."""
 FIRST = 16 << 10
 """Bytes of a source's first line that a job is shown."""
 _PROBE = 64 << 10
 
 MapperFor = Callable[[str, bytes], Mapper]
 """Takes the name of a source and its first line."""
-
-Tick = Callable[[int], None]
-"""Called with the bytes finished since the last call, at least ten times a second; may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +105,7 @@ def find_splits(
     """
     trial = [pace.trial] if pace.trial and workers > 1 else []
     for found in sources:
-        if found.codec == PARQUET:
+        if found.form == PARQUET:
             yield from _row_groups(found, mapper_for or (lambda _name, _line: cast(Mapper, mapper)))
             continue
         with found.open() as file:
@@ -120,9 +114,9 @@ def find_splits(
                 source = replace(source, mapper=mapper_for(source.name, _first(source, file)))
             if source.size is None:
                 size = max(HEAD, min(split_size or CHUNK, max_line + 1))
-                chunks = _read_chunks(source, file, size, max_line, tick)
-                yield from _with_mapper(chunks, mapper_for) if mapper_for else chunks
-            elif source.codec:
+                chunks = read_stream(source, file, size, max_line, tick)
+                yield from _of_stream(source, chunks, mapper_for)
+            elif source.form:
                 yield Split(source, 0, source.size)
             elif split_size is not None:
                 yield from _cut(source, file, repeat(split_size), max_line, tick)
@@ -147,21 +141,22 @@ def _first(source: Source, file: BinaryIO) -> bytes:
         text = file.read(FIRST)
     except OSError as error:
         raise InputError(f"{source.name}: {error.strerror}") from error
-    if source.codec:
+    if source.form:
         pieces = chain([text], iter(lambda: file.read(FIRST), b""))
-        codec = codec_named(source.codec)
+        codec = codec_named(source.form)
         text = next(decompress(lambda _size: next(pieces, b""), codec, source.name, FIRST), b"")
     return text.removeprefix(BOM_UTF8).partition(b"\n")[0]
 
 
-def _with_mapper(splits: Iterator[Split], mapper_for: MapperFor) -> Iterator[Split]:
-    """Yield the splits of a stream with what counts it, as its first line says."""
-    mapper = None
-    for split in splits:
-        if mapper is None:
-            line = (split.data or b"")[:FIRST].partition(b"\n")[0]
-            mapper = mapper_for(split.source.name, line)
-        yield replace(split, source=replace(split.source, mapper=mapper))
+def _of_stream(
+    source: Source, chunks: Iterator[tuple[int, bytes]], mapper_for: MapperFor | None
+) -> Iterator[Split]:
+    """Yield a stream's chunks as splits, with what counts it, as its first line says."""
+    for number, (offset, data) in enumerate(chunks):
+        if mapper_for and number == 0:
+            line = data[:FIRST].partition(b"\n")[0]
+            source = replace(source, mapper=mapper_for(source.name, line))
+        yield Split(source, offset, offset + len(data), data)
 
 
 def _factored(size: int, workers: int, largest: int) -> Iterator[int]:
@@ -214,84 +209,3 @@ def _next_line(source: Source, file: BinaryIO, offset: int, max_line: int, tick:
     if source.size is not None and position < source.size:
         raise InputError(f"{source.name}: was truncated at byte {position} while it was being read")
     return position
-
-
-def _read_chunks(
-    source: Source, file: BinaryIO, size: int, max_line: int, tick: Tick
-) -> Iterator[Split]:
-    """Yield a stream as splits of whole lines; a line longer than ``size`` is one split."""
-    start, pieces = _position(file), _pieces(source, file, size, tick)
-    first = next(pieces, b"")
-    pieces = chain([first] if first else [], pieces)
-    if codec := find_codec(first[:HEAD]):
-        raw = pieces
-        pieces = decompress(lambda _size: next(raw, b""), codec, source.name, size)
-        start = 0
-    for offset, data in whole_lines(source, pieces, start, max_line):
-        yield Split(source, offset, offset + len(data), data)
-
-
-def whole_lines(
-    source: Source, pieces: Iterable[bytes], start: int, max_line: int
-) -> Iterator[tuple[int, bytes]]:
-    """Yield (byte offset, whole lines) of what comes in pieces; the last one may have no end.
-
-    A byte order mark is dropped. Raises ``InputError`` for a line of more than ``max_line`` bytes.
-    """
-    held, waiting = [b""], 0
-    for number, piece in enumerate(pieces):
-        drop = first_line(source.name, piece[:HEAD]) if number == 0 and start == 0 else 0
-        start, text = start + drop, piece[drop:]
-        cut = text.rfind(b"\n") + 1
-        _check_lines(source, start, waiting, text, max_line)
-        if cut:
-            data = b"".join([*held, memoryview(text)[:cut]])  # one copy, not two
-            yield start, data
-            start, held, waiting = start + len(data), [], 0
-        held.append(text[cut:])
-        waiting += len(text) - cut
-    if rest := b"".join(held):
-        yield start, rest
-
-
-def _check_lines(source: Source, start: int, held: int, text: bytes, max_line: int) -> None:
-    """Raise if a line is too long; the first one began at ``start``, ``held`` bytes before."""
-    for line in text.split(b"\n") if len(text) > max_line else [text.partition(b"\n")[0]]:
-        if held + len(line) > max_line:
-            raise too_long(source, start, max_line)
-        start, held = start + held + len(line) + 1, 0
-
-
-def too_long(source: Source, start: int, max_line: int) -> InputError:
-    """Return the error of a line that begins at a byte of a source."""
-    return InputError(
-        f"{source.name}: byte {start}: a line of more than {max_line:,} bytes; "
-        "is this text? If so, allow longer ones with --max-line"
-    )
-
-
-def _pieces(source: Source, file: BinaryIO, size: int, tick: Tick) -> Iterator[bytes]:
-    """Yield a stream's bytes in pieces of ``size``, the last one shorter; never block for long."""
-    piece = bytearray()
-    ended = False
-    while not ended:
-        tick(0)
-        if not select.select([file], [], [], 0.1)[0]:
-            continue
-        try:
-            data = file.read(size - len(piece))
-        except OSError as error:
-            raise InputError(f"{source.name}: {error.strerror}") from error
-        ended = data == b""  # None: nothing there yet
-        piece += data or b""
-        if piece and (ended or len(piece) >= size):
-            yield bytes(piece)
-            piece.clear()
-
-
-def _position(file: BinaryIO) -> int:
-    """Return the offset that ``< file`` was left at, or 0 where there is none."""
-    try:
-        return os.lseek(file.fileno(), 0, os.SEEK_CUR)
-    except OSError:
-        return 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mapreduce.inputs import Source
 from mapreduce.split import Batch, Split, batches
 
-SOURCES = [Source(0, "a.log", 10**9, 0, 0), Source(1, "b.gz", 10**9, 0, 1, codec="gzip")]
+SOURCES = [Source(0, "a.log", 10**9, 0, 0), Source(1, "b.gz", 10**9, 0, 1, form="gzip")]
 splits = st.builds(
     lambda source, start, size: Split(source, start, start + size),
     st.sampled_from(SOURCES),
