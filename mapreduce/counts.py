@@ -1,4 +1,4 @@
-"""Counts by key: a Counter or, on their way between processes, packed bytes.
+"""Counts by key: a Counter or, on their way between processes and with sums, packed bytes.
 
 The parent passes packed counts from worker to worker without a look. The native kernel packs its
 own table and merges what it has packed without one Python object for each key; a Counter that a
@@ -26,8 +26,14 @@ class Packed(Protocol):
     def __len__(self) -> int:
         """Return the number of keys."""
 
+    def total(self) -> int:
+        """Return the sum of all counts."""
+
     def unpack(self) -> Counter[bytes]:
         """Return them as a new Counter."""
+
+    def columns(self) -> list[Counter[bytes]]:
+        """See ``columns``."""
 
     def merge(self, other: Any, /) -> Packed:
         """Return the sum of both, which are packed in the same way."""
@@ -41,23 +47,31 @@ Counts: TypeAlias = Counter[bytes] | Packed
 
 @dataclass(frozen=True, slots=True)
 class PickledCounts:
-    """A Counter of so many keys as bytes."""
+    """Counters of the same keys as bytes: the counts, then the sums of each weight."""
 
     data: bytes
     keys: int
+    counted: int
 
     @classmethod
-    def of(cls, counts: Counter[bytes]) -> PickledCounts:
-        return cls(pickle.dumps(counts, protocol=5), len(counts))
+    def of(cls, columns: Sequence[Counter[bytes]]) -> PickledCounts:
+        counts = columns[0]
+        return cls(pickle.dumps([*columns], protocol=5), len(counts), counts.total())
 
     def __len__(self) -> int:
         return self.keys
 
+    def total(self) -> int:
+        return self.counted
+
     def unpack(self) -> Counter[bytes]:
+        return self.columns()[0]
+
+    def columns(self) -> list[Counter[bytes]]:
         return pickle.loads(self.data)  # type: ignore[no-any-return]  # noqa: S301 - this run's own
 
     def merge(self, other: PickledCounts, /) -> PickledCounts:
-        return self.of(_add(self.unpack(), other.unpack()))
+        return self.of([*map(_add, self.columns(), other.columns())])
 
     def ranked(self, delimiter: bytes | None, top: int | None) -> Sequence[Row]:
         return ranked(self.unpack(), delimiter, top)
@@ -65,7 +79,7 @@ class PickledCounts:
 
 def pack(counts: Counts) -> Packed:
     """Return counts ready to travel."""
-    return PickledCounts.of(counts) if isinstance(counts, Counter) else counts
+    return PickledCounts.of([counts]) if isinstance(counts, Counter) else counts
 
 
 def unpack(counts: Counts) -> Counter[bytes]:
@@ -73,11 +87,21 @@ def unpack(counts: Counts) -> Counter[bytes]:
     return counts if isinstance(counts, Counter) else counts.unpack()
 
 
+def columns(counts: Counts) -> list[Counter[bytes]]:
+    """Return the counts and the sums of each weight, all of the same keys in the same order."""
+    return [counts] if isinstance(counts, Counter) else counts.columns()
+
+
 def merge(left: Counts, right: Counts) -> Counts:
     """Return the sum of both; a Counter among them is used up."""
-    if isinstance(left, Counter) or type(left) is not type(right):
-        return _add(unpack(left), unpack(right))
-    return left.merge(right)
+    if not left or not right:
+        return left or right
+    if isinstance(left, Counter) and isinstance(right, Counter):
+        return _add(left, right)
+    if type(left) is type(right):
+        return left.merge(right)  # type: ignore[union-attr]  # a Counter has left above
+    pairs = zip(columns(left), columns(right), strict=True)  # of two kinds of mappers
+    return PickledCounts.of([_add(one, two) for one, two in pairs])
 
 
 def _add(left: Counter[bytes], right: Counter[bytes]) -> Counter[bytes]:

@@ -1,8 +1,8 @@
 """Count chosen fields of delimited lines: the mapper that the kernels make fast.
 
 A key is the raw bytes of the chosen fields, joined by the delimiter. A job judges each key once,
-when it is first seen; a key that is not to be counted is forgotten at once, so that junk never
-piles up in the table and a block in which it comes again is noticed again.
+when it is first seen; a malformed one is forgotten at once, so that junk never piles up in the
+table and a block in which it comes again is noticed again. One that is skipped is forgotten last.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mapreduce import kernel
-from mapreduce.counts import Counts
-from mapreduce.job import SKIPPED, Judgement, Tally
+from mapreduce.job import SKIPPED, Drained, Judgement, Tally
+from mapreduce.kernel._pure import ODD, are_numbers
 from mapreduce.pace import Pace
 
 
@@ -29,7 +29,9 @@ class FieldMapper:
     ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
     all the chosen ones. ``judge`` sees each distinct key, but for those that ``accepted`` matches
     whole: a pattern costs a fifth of a function written in Python, and nearly all keys are plain.
-    ``headers`` are lines of another width that carry no data.
+    ``headers`` are lines of another width that carry no data. ``weights`` are fields whose numbers
+    are summed by key; what is none of at most 19 digits becomes a part of the key, behind ``ODD``
+    (see ``kernel._pure.FieldTable``), so that ``judge`` decides on it.
     """
 
     delimiter: bytes
@@ -38,13 +40,14 @@ class FieldMapper:
     judge: Callable[[bytes], Judgement] = accept
     accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
     headers: tuple[bytes, ...] = ()
+    weights: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self.table()  # refuses what cannot be
 
     def table(self) -> kernel.Table:
         """Return an empty table; raise ``ValueError`` if there can be none."""
-        return kernel.FieldTable(self.delimiter, self.fields, self.width)
+        return kernel.FieldTable(self.delimiter, self.fields, self.width, self.weights)
 
     @property
     def pace(self) -> Pace:
@@ -62,21 +65,18 @@ class FieldCombiner:
         self._mapper = mapper
         self._table = mapper.table()
         self._judges = mapper.judge is not accept
+        self._skipped: set[bytes] = set()
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._judges)
         refused = self._refused(scan.fresh)
+        junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
+        self._skipped.update(refused.keys() - junk)
         headers = self._count_headers(block) if scan.misshapen else 0
-        skipped, malformed = scan.empty + headers, scan.misshapen - headers
-        counts = self._table.forget(list(refused))
-        for judgement, count in zip(refused.values(), counts, strict=True):
-            if judgement is SKIPPED:
-                skipped += count
-            else:
-                malformed += count
+        malformed = scan.misshapen - headers + sum(self._table.forget(junk))
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
-        keys = scan.known - len(refused)
-        return Tally(scan.lines, skipped, malformed, where, keys)
+        keys = scan.known - len(junk)
+        return Tally(scan.lines, scan.empty + headers, malformed, where, keys)
 
     def _count_headers(self, block: memoryview) -> int:
         headers = self._mapper.headers
@@ -87,9 +87,11 @@ class FieldCombiner:
         judged = {key: judge(key) for key in keys if not accepted(key)}
         return {key: judgement for key, judgement in judged.items() if judgement is not None}
 
-    def drain(self) -> tuple[Counts, int]:
+    def drain(self) -> Drained:
+        skipped = sum(self._table.forget([*self._skipped]))
+        self._skipped.clear()
         counts = self._table.drain()
-        return counts, counts.total()
+        return Drained(counts, counts.total(), skipped)
 
     def _locate(self, block: memoryview, wanted: int) -> list[tuple[int, str]]:
         found = []
@@ -103,15 +105,20 @@ class FieldCombiner:
 
     def _judge_line(self, line: bytes) -> Judgement:
         fields = line.split(self._mapper.delimiter)
-        width, last = self._mapper.width, max(self._mapper.fields)
+        width, weights = self._mapper.width, self._mapper.weights
+        last = max(*self._mapper.fields, *weights, 0)
         if not line or line in self._mapper.headers:
             return SKIPPED
         if width is not None and len(fields) != width:
             return f"{len(fields)} fields where {width} are expected"
         if len(fields) < last:
             return f"{len(fields)} fields where at least {last} are expected"
-        key = self._mapper.delimiter.join(fields[number - 1] for number in self._mapper.fields)
-        return self._mapper.judge(key)
+        key, odd = (
+            self._mapper.delimiter.join([fields[number - 1] for number in numbers])
+            for numbers in (self._mapper.fields, weights)
+        )
+        plain = are_numbers([fields[number - 1] for number in weights])
+        return self._mapper.judge(key if plain else key + ODD + odd)
 
 
 def lines_of(block: memoryview) -> Iterator[tuple[int, bytes]]:

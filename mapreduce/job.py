@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from mapreduce.counts import Counts, ranked
 from mapreduce.table import Table
@@ -46,14 +46,22 @@ class Tally:
     keys: int = 0
 
 
+class Drained(NamedTuple):
+    """The counts, how many lines they count, and how many were skipped that no tally told of."""
+
+    counts: Counts
+    counted: int
+    skipped: int = 0
+
+
 class Combiner(Protocol):
     """A mapper at work: it counts block after block into a table of its own."""
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         r"""Count one block of whole lines, each ended by ``\n``; locate ``wanted`` malformed."""
 
-    def drain(self) -> tuple[Counts, int]:
-        """Return the counts of all blocks since the last drain and how many lines they count."""
+    def drain(self) -> Drained | tuple[Counts, int]:
+        """Return what has been counted since the last drain."""
 
 
 class Mapper(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mapreduce.fields import lines_of
-from mapreduce.job import Tally
+from mapreduce.job import Drained, Tally
 
 
 class Malformed(ValueError):  # noqa: N818 - the field's term for such a line
@@ -53,7 +53,7 @@ class LineCombiner:
             self._counts.update(keys)
         return Tally(lines, skipped, malformed, where, len(self._counts))
 
-    def drain(self) -> tuple[Counter[bytes], int]:
-        counts, counted = self._counts, self._counted
+    def drain(self) -> Drained:
+        drained = Drained(self._counts, self._counted)
         self._counts, self._counted = Counter(), 0
-        return counts, counted
+        return drained

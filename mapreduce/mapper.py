@@ -12,7 +12,7 @@ from typing import cast
 from mapreduce.blocks import Block, read_blocks
 from mapreduce.counts import merge
 from mapreduce.errors import InputError, LimitError, TaskError
-from mapreduce.job import Combiner, Mapper, Tally
+from mapreduce.job import Combiner, Drained, Mapper, Tally
 from mapreduce.partial import Partial
 from mapreduce.rejects import EXCERPT, Reject, Spool
 from mapreduce.split import Batch, Split
@@ -66,9 +66,13 @@ def map_splits(
             combiners[mapper] = _warm.pop(mapper) if mapper in _warm else mapper.start()
         total = _map_into(total, combiners[mapper], split, settings, tick)
     for combiner in combiners.values():
-        counts, counted = combiner.drain()
-        merged = merge(total.counts, counts) if total.counts else counts
-        total = replace(total, counts=merged, counted=total.counted + counted)
+        drained = Drained(*combiner.drain())
+        total = replace(
+            total,
+            counts=merge(total.counts, drained.counts),
+            counted=total.counted + drained.counted,
+            skipped=total.skipped + drained.skipped,
+        )
     _warm.update(combiners)
     return total
 

@@ -14,6 +14,7 @@ from collections import Counter
 from naive import count_fields
 
 from mapreduce import kernel
+from mapreduce.counts import columns as sums_of
 from mapreduce.counts import merge, unpack
 
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 600, 5000]
@@ -24,7 +25,7 @@ def random_block(chance: random.Random, delimiter: bytes) -> bytes:
     usual = chance.randrange(1, 16)
     fields = [
         chance.randbytes(chance.choice(LENGTHS[: chance.randrange(1, 16)])) for _ in range(20)
-    ]
+    ] + [b"%d" % chance.randrange(10 ** chance.randrange(1, 22)) for _ in range(20)]
     lines = []
     for _ in range(chance.randrange(1, 60)):
         width = usual if chance.random() < 0.9 else chance.randrange(1, 30)
@@ -38,9 +39,15 @@ def one_round(chance: random.Random) -> None:
     delimiter = bytes([chance.choice([byte for byte in range(256) if byte not in b"\r\n"])])
     fields = tuple(chance.choices(range(1, 15), k=chance.randrange(1, 6)))
     width = chance.choice([None, chance.randrange(max(fields), 16)])
-    columns = (delimiter, fields, width)
+    weights = (
+        tuple(chance.choices(range(1, width or 15), k=chance.choice([0, 0, 1, 2])))
+        if (width != 1)
+        else ()
+    )
+    columns = (delimiter, fields, width, weights)
     table = kernel.choose(chance.choice(kernel.VARIANTS))[1](*columns)
     parts, expected = [], Counter[bytes]()
+    expected_sums = [Counter[bytes]() for _ in weights]
     for _ in range(chance.randrange(1, 5)):
         block = bytearray(random_block(chance, delimiter))
         naive = count_fields(bytes(block), *columns)
@@ -50,11 +57,14 @@ def one_round(chance: random.Random) -> None:
         dropped = chance.sample(scan.fresh, len(scan.fresh) // 3)
         assert table.forget(dropped) == [naive.keys[key] for key in dropped], columns
         expected += Counter({key: n for key, n in naive.keys.items() if key not in dropped})
+        for sums, more in zip(expected_sums, naive.sums, strict=True):
+            sums.update({key: n for key, n in more.items() if key not in dropped})
         parts.append(table.drain())
     whole = parts[0]
     for part in parts[1:]:
         whole = merge(whole, part)
     assert unpack(whole) == expected, columns
+    assert [+sums for sums in sums_of(whole)[1:]] == expected_sums, columns
 
 
 def main(seconds: float, seed: int) -> None:

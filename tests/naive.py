@@ -61,28 +61,49 @@ def says_its_layout(data: bytes) -> bool:
 
 @dataclass
 class FieldCounts:
-    r"""What a file holds at a delimiter; a line that is empty without its ``\r`` is ``empty``."""
+    r"""What a file holds at a delimiter; a line that is empty without its ``\r`` is ``empty``.
+
+    ``sums`` are of each weight by key, those of 0 left out.
+    """
 
     lines: int = 0
     empty: int = 0
     misshapen: int = 0
     keys: Counter[bytes] = field(default_factory=Counter)
+    sums: list[dict[bytes, int]] = field(default_factory=list)
 
 
 def count_fields(
-    data: bytes, delimiter: bytes, fields: Sequence[int], width: int | None
+    data: bytes,
+    delimiter: bytes,
+    fields: Sequence[int],
+    width: int | None,
+    weights: Sequence[int] = (),
 ) -> FieldCounts:
-    """Count the chosen fields (numbered from 1) of lines that have ``width`` fields, or enough."""
-    found = FieldCounts()
+    """Count the chosen fields (numbered from 1) of lines that have ``width`` fields, or enough.
+
+    Of what has 1 to 19 digits in all ``weights``, the sums are there, too; the key of anything else
+    is followed by a line feed and what stands there.
+    """
+    found = FieldCounts(sums=[{} for _ in weights])
     for _offset, line in lines_of(data):
         found.lines += 1
         values = line.split(delimiter)
         if not line:
             found.empty += 1
-        elif len(values) < max(fields) or (width is not None and len(values) != width):
+        elif len(values) < max(*fields, *weights, 0) or (
+            width is not None and len(values) != width
+        ):
             found.misshapen += 1
         else:
-            found.keys[delimiter.join(values[number - 1] for number in fields)] += 1
+            key = delimiter.join(values[number - 1] for number in fields)
+            texts = [values[number - 1] for number in weights]
+            if not all(re.fullmatch(rb"[0-9]{1,19}", text) for text in texts):
+                key, texts = key + b"\n" + delimiter.join(texts), []
+            found.keys[key] += 1
+            for sums, text in zip(found.sums, texts, strict=False):
+                if int(text):
+                    sums[key] = sums.get(key, 0) + int(text)
     return found
 
 

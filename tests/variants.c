@@ -28,9 +28,10 @@ write_block(uint8_t *area, uint8_t *end)
     while (p > area + 2000 && chance(60)) {
         unsigned fields = chance(10) ? 4 : chance(9);
         for (unsigned f = 0; f < fields; f++) {
+            unsigned digits = chance(2) ? 10 : 16;
             unsigned length = chance(20) ? chance(20) : chance(chance(2) ? 70 : 400);
             while (length-- && p > area + 2000)
-                *--p = (uint8_t)"0123456789-a\xff\0xy"[chance(16)];
+                *--p = (uint8_t)"0123456789-a\xff\0xy"[chance(digits)];
             *--p = ' ';
         }
         while (fields > 3 && end - p < 300 && (end - p) % 64)
@@ -47,7 +48,7 @@ static Scan
 scanned(const char *variant, const FieldSpec *spec, const uint8_t *p, const uint8_t *end,
         uint8_t **packed, size_t *size)
 {
-    Table table = {.seed = {1, 2, 3, 5}};
+    Table table = {.seed = {1, 2, 3, 5}, .weights = spec->weights};
     Scan scan = {.spec = spec, .table = &table};
     Packed head;
     if (scan_block(&scan, find_variant(variant), p, end) < 0)
@@ -78,10 +79,10 @@ int
 main(int count, char **arguments)
 {
     static const FieldSpec specs[] = {
-        {' ', 3, 3, 1, {{1, 3}}},
-        {' ', 3, 3, 2, {{2, 3}, {0, 1}}},
-        {' ', 0, UINT32_MAX - 1, 1, {{0, 1}}},
-        {'a', 2, UINT32_MAX - 1, 3, {{2, 3}, {0, 1}, {2, 3}}},
+        {' ', 3, 3, 1, 0, {{1, 3}}, {}},
+        {' ', 3, 3, 2, 2, {{2, 3}, {0, 1}}, {{1, 2}, {3, 4}}},
+        {' ', 0, UINT32_MAX - 1, 1, 1, {{0, 1}}, {{0, 1}}},
+        {'a', 2, UINT32_MAX - 1, 3, 0, {{2, 3}, {0, 1}, {2, 3}}, {}},
     };
     static const char *const variants[] = {"neon", "avx2", "avx512"};
     size_t page = 65536, size = 4 * page;

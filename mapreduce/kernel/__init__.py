@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from mapreduce.counts import Counts
 from mapreduce.errors import UsageError
 from mapreduce.kernel import _pure
 from mapreduce.kernel._pure import Scan
@@ -31,7 +32,7 @@ BUILT: Final = bool(VARIANTS)
 
 
 class Table(Protocol):
-    """Counts of the raw bytes of chosen fields, kept across blocks; see ``_pure.FieldTable``."""
+    """Counts of the raw bytes of chosen fields, and sums; see ``_pure.FieldTable``."""
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
         """Count a block of whole lines; tell which keys are new if ``fresh``."""
@@ -39,8 +40,8 @@ class Table(Protocol):
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""
 
-    def drain(self) -> Any:
-        """Return the counts, a Counter or packed, and start again from zero, keys still known."""
+    def drain(self) -> Counts:
+        """Return the counts and start again from zero, keys still known."""
 
 
 def choose(wanted: str | None) -> tuple[str, Callable[..., Table]]:

@@ -2,8 +2,8 @@
  *
  * It knows nothing of what the fields mean. One block after the other is scanned (_scan.h) without
  * the GIL into a table (_table.h) that lives across blocks and is packed (_packed.h) to travel. What
- * is merged at last can be ranked (_ranking.c). The hash is seeded by the caller with random bytes, because a log is written by attackers too. There
- * is no global state. This file is the Python side.
+ * is merged at last can be ranked (_ranking.c). The hash is seeded by the caller with random bytes,
+ * because a log is written by attackers too. There is no global state. This file is the Python side.
  */
 #include "_native.h"
 #include "_packed.h"
@@ -28,28 +28,43 @@ idle_table(PyObject *object)
     return NULL;
 }
 
-static int
-parse_fields(FieldSpec *spec, PyObject *fields, unsigned width)
+/* Return a number out of a tuple of fields, or 0 with an exception if there is no such field. */
+static unsigned
+field_at(PyObject *fields, Py_ssize_t i, unsigned width)
 {
-    Py_ssize_t size = PyTuple_Size(fields);
-    unsigned largest = 0;
-    if (size < 1 || size > MAX_FIELDS) {
-        PyErr_Format(PyExc_ValueError, "between 1 and %d fields, please", MAX_FIELDS);
+    unsigned long field = PyLong_AsUnsignedLong(PyTuple_GetItem(fields, i));
+    if (PyErr_Occurred())
+        return 0;
+    if (1 <= field && field <= (width ? width : UINT32_MAX))
+        return (unsigned)field;
+    PyErr_Format(PyExc_ValueError, "there is no field %lu", field);
+    return 0;
+}
+
+static int
+parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned width)
+{
+    Py_ssize_t size = PyTuple_Size(fields), weighed = PyTuple_Size(weights);
+    unsigned largest = 0, field;
+    if (size < 1 || size > MAX_FIELDS || weighed > MAX_WEIGHTS) {
+        PyErr_Format(PyExc_ValueError, "between 1 and %d fields, at most %d weights, please",
+                     MAX_FIELDS, MAX_WEIGHTS);
         return -1;
     }
+    for (Py_ssize_t i = 0; i < weighed; i++) {
+        if ((field = field_at(weights, i, width)) == 0)
+            return -1;
+        spec->weight[spec->weights++] = (Run){field - 1, field};
+        largest = field > largest ? field : largest;
+    }
     for (Py_ssize_t i = 0; i < size; i++) {
-        unsigned long field = PyLong_AsUnsignedLong(PyTuple_GetItem(fields, i));
-        if (PyErr_Occurred())
+        if ((field = field_at(fields, i, width)) == 0)
             return -1;
-        if (field < 1 || field > (width ? width : UINT32_MAX)) {
-            PyErr_Format(PyExc_ValueError, "there is no field %lu", field);
-            return -1;
-        }
         if (spec->runs && spec->run[spec->runs - 1].last == field - 1)
-            spec->run[spec->runs - 1].last = (unsigned)field;
+            spec->run[spec->runs - 1].last = field;
         else
-            spec->run[spec->runs++] = (Run){(unsigned)field - 1, (unsigned)field};
-        largest = field > largest ? (unsigned)field : largest;
+            spec->run[spec->runs++] = (Run){field - 1, field};
+        largest = field > largest ? field : largest;
     }
     spec->least = width ? width - 1 : largest - 1;
     spec->most = width ? width - 1 : UINT32_MAX - 1;
@@ -59,13 +74,14 @@ parse_fields(FieldSpec *spec, PyObject *fields, unsigned width)
 static PyObject *
 FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"delimiter", "fields", "width", "variant", "seed", NULL};
+    static char *names[] = {"delimiter", "fields", "width", "weights", "variant", "seed", NULL};
     const char *delimiter, *variant, *seed;
     Py_ssize_t delimiter_size, seed_size;
-    PyObject *fields;
+    PyObject *fields, *weights;
     unsigned width;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#O!Isy#", names, &delimiter, &delimiter_size,
-                                     &PyTuple_Type, &fields, &width, &variant, &seed, &seed_size))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#O!IO!sy#", names, &delimiter,
+                                     &delimiter_size, &PyTuple_Type, &fields, &width,
+                                     &PyTuple_Type, &weights, &variant, &seed, &seed_size))
         return NULL;
     ScanFunction scan = find_variant(variant);
     if (delimiter_size != 1 || *delimiter == '\n' || *delimiter == '\r' || scan == NULL ||
@@ -80,10 +96,11 @@ FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->scan = scan;
     self->spec.delimiter = (uint8_t)*delimiter;
     memcpy(self->table.seed, seed, sizeof self->table.seed);
-    if (parse_fields(&self->spec, fields, width) < 0) {
+    if (parse_fields(&self->spec, fields, weights, width) < 0) {
         Py_DECREF(self);
         return NULL;
     }
+    self->table.weights = self->spec.weights;
     return (PyObject *)self;
 }
 
@@ -108,7 +125,7 @@ fresh_keys(const Table *table, size_t place)
         if (key == NULL || PyList_Append(fresh, key) < 0)
             Py_CLEAR(fresh);
         Py_XDECREF(key);
-        place += units_of(record->length);
+        place += units_of(record->length, table->weights);
     }
     return fresh;
 }
@@ -214,7 +231,13 @@ merge(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "the seed has another size");
         return NULL;
     }
+    uint64_t weights = load64((const uint8_t *)packed[0] + offsetof(Packed, weights));
+    if (weights != load64((const uint8_t *)packed[1] + offsetof(Packed, weights))) {
+        PyErr_SetString(PyExc_ValueError, "these are not of as many weights");
+        return NULL;
+    }
     memcpy(table.seed, seed, sizeof table.seed);
+    table.weights = (unsigned)weights;
     int result;
     Py_BEGIN_ALLOW_THREADS
     int larger = size[1] > size[0];
@@ -226,28 +249,6 @@ merge(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *bytes = result < 0 ? PyErr_NoMemory() : pack(&table);
     table_clear(&table);
     return bytes;
-}
-
-static PyObject *
-unpack(PyObject *Py_UNUSED(module), PyObject *data)
-{
-    char *bytes;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || check_packed(bytes, size) < 0)
-        return NULL;
-    PyObject *counts = PyDict_New();
-    for (Py_ssize_t place = sizeof(Packed); counts != NULL && place < size;) {
-        Record record;
-        memcpy(&record, bytes + place, sizeof record);
-        PyObject *key = PyBytes_FromStringAndSize(bytes + place + sizeof record, record.length);
-        PyObject *count = PyLong_FromUnsignedLongLong(record.count);
-        if (key == NULL || count == NULL || PyDict_SetItem(counts, key, count) < 0)
-            Py_CLEAR(counts);
-        Py_XDECREF(key);
-        Py_XDECREF(count);
-        place += (Py_ssize_t)(units_of(record.length) * UNIT);
-    }
-    return counts;
 }
 
 static PyMethodDef FieldTable_methods[] = {
@@ -305,7 +306,7 @@ module_exec(PyObject *module)
 static PyMethodDef module_methods[] = {
     {"variants", variants, METH_NOARGS, "The variants that this processor can run, best first."},
     {"merge", merge, METH_VARARGS, "Merge two packed counts, hashing with a seed."},
-    {"unpack", unpack, METH_O, "Return packed counts as a dict."},
+    {"unpack", unpack, METH_O, "Return packed counts as a list of dicts: counts, sums."},
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};

@@ -8,3 +8,6 @@ extern PyType_Spec Ranking_spec;
 
 /* Return 0, or -1 with an exception if data is no packed counts. */
 int check_packed(const char *data, Py_ssize_t size);
+
+/* Return packed counts as a list of dicts by key: the counts, then the sums of each weight. */
+PyObject *unpack(PyObject *module, PyObject *data);

@@ -7,7 +7,7 @@
 #include "_table.h"
 
 typedef struct {
-    uint64_t keys, total;
+    uint64_t keys, total, weights;
 } Packed;
 
 /* Return whether data is packed counts and nothing else. */
@@ -19,19 +19,22 @@ is_packed(const uint8_t *data, size_t size)
         return 0;
     memcpy(&head, data, sizeof head);
     size_t place = sizeof head;
+    if (head.weights > MAX_WEIGHTS)
+        return 0;
+    unsigned weights = (unsigned)head.weights;
     for (uint64_t i = 0; i < head.keys; i++) {
         Record record;
         if (size - place < sizeof record)
             return 0;
         memcpy(&record, data + place, sizeof record);
-        if (record.length & DEAD || units_of(record.length) > (size - place) / UNIT)
+        if (record.length & DEAD || units_of(record.length, weights) > (size - place) / UNIT)
             return 0;
-        place += units_of(record.length) * UNIT;
+        place += units_of(record.length, weights) * UNIT;
     }
     return place == size;
 }
 
-/* Add packed counts to a table; -1 without memory. */
+/* Add packed counts to a table of as many weights; -1 without memory. */
 static inline int
 table_add_packed(Table *table, const uint8_t *data)
 {
@@ -44,7 +47,7 @@ table_add_packed(Table *table, const uint8_t *data)
         memcpy(&record, data, sizeof record);
         if (batch_add(&batch, table, data + sizeof record, record.length, record.count) < 0)
             return -1;
-        data += units_of(record.length) * UNIT;
+        data += units_of(record.length, table->weights) * UNIT;
     }
     return batch_count(&batch, table);
 }
@@ -54,10 +57,10 @@ static inline size_t
 packed_size(const Table *table, Packed *head)
 {
     size_t size = sizeof *head;
-    *head = (Packed){0, 0};
+    *head = (Packed){0, 0, table->weights};
     for (size_t place = FIRST; place < table->used;) {
         const Record *record = record_at(table, place);
-        size_t units = units_of(record->length);
+        size_t units = units_of(record->length, table->weights);
         head->keys += record->count != 0;
         head->total += record->count;
         size += record->count ? units * UNIT : 0;
@@ -66,7 +69,7 @@ packed_size(const Table *table, Packed *head)
     return size;
 }
 
-/* Pack the counts that are not 0 and set them to 0. */
+/* Pack the counts that are not 0 and set them and their sums to 0. */
 static inline void
 table_pack(Table *table, const Packed *head, uint8_t *out)
 {
@@ -74,11 +77,12 @@ table_pack(Table *table, const Packed *head, uint8_t *out)
     out += sizeof *head;
     for (size_t place = FIRST; place < table->used;) {
         Record *record = record_at(table, place);
-        size_t units = units_of(record->length);
+        size_t units = units_of(record->length, table->weights);
         if (record->count) {
             memcpy(out, record, units * UNIT);
             out += units * UNIT;
             record->count = 0;
+            memset(sums_of(record), 0, table->weights * sizeof(Sum));
         }
         place += units;
     }

@@ -14,10 +14,17 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
+from mapreduce.counts import Counts, PickledCounts
+
 NAME: Final = "pure"
 
 MAX_FIELDS: Final = 64
 MAX_FIELD: Final = 1_000_000
+MAX_WEIGHTS: Final = 8
+DIGITS: Final = 19
+"""Of the longest weight that is summed as a number of 64 bits."""
+ODD: Final = b"\n"
+"""Stands between a key and weights that are no such numbers."""
 
 
 class Scan(NamedTuple):
@@ -30,32 +37,48 @@ class Scan(NamedTuple):
     known: int
 
 
-def check_columns(delimiter: bytes, fields: Sequence[int], width: int | None) -> None:
+def check_columns(
+    delimiter: bytes, fields: Sequence[int], width: int | None, weights: Sequence[int] = ()
+) -> None:
     """Raise ``ValueError`` for columns that cannot be."""
     if len(delimiter) != 1 or delimiter in b"\r\n":
         raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
     if not fields or len(fields) > MAX_FIELDS:
         raise ValueError(f"between 1 and {MAX_FIELDS} fields can be chosen, not {len(fields)}")
+    if len(weights) > MAX_WEIGHTS:
+        raise ValueError(f"at most {MAX_WEIGHTS} fields can be summed, not {len(weights)}")
     if width is not None and not 1 <= width <= MAX_FIELD:
         raise ValueError(f"lines cannot be expected to have {width} fields")
-    if min(fields) < 1 or max(fields) > (MAX_FIELD if width is None else min(width, MAX_FIELD)):
-        raise ValueError(f"fields {tuple(fields)} are not within 1 to {width or MAX_FIELD}")
+    every, last = (*fields, *weights), MAX_FIELD if width is None else min(width, MAX_FIELD)
+    if min(every) < 1 or max(every) > last:
+        raise ValueError(f"fields {every} are not within 1 to {last}")
 
 
 class FieldTable:
-    r"""Counts of the raw bytes of chosen fields, kept across blocks.
+    r"""Counts of the raw bytes of chosen fields, and sums of others, kept across blocks.
 
     ``delimiter`` is one byte other than ``\n`` and ``\r``; ``fields`` are numbered from 1; a line
     is misshapen when it has not exactly ``width`` fields or, where ``width`` is ``None``, too few
-    for the chosen ones. Raises ``ValueError`` for arguments that cannot be.
+    for the chosen ones. ``weights`` are numbers of fields that are summed by key, each 1 to 19
+    digits. A line with anything else there adds nothing to the sums, and its key is followed by
+    ``\n`` and what stands there. Raises ``ValueError`` for arguments that cannot be.
     """
 
-    def __init__(self, delimiter: bytes, fields: Sequence[int], width: int | None = None) -> None:
-        check_columns(delimiter, fields, width)
+    def __init__(
+        self,
+        delimiter: bytes,
+        fields: Sequence[int],
+        width: int | None = None,
+        weights: Sequence[int] = (),
+    ) -> None:
+        check_columns(delimiter, fields, width, weights)
         self._delimiter = delimiter
         self._columns = tuple(number - 1 for number in fields)
+        self._weights = tuple(number - 1 for number in weights)
+        self._least = max(*self._columns, *self._weights, 0) + 1
         self._width = width
         self._counts: Counter[bytes] = Counter()
+        self._sums: list[Counter[bytes]] = [Counter() for _ in weights]
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
         r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped.
@@ -64,30 +87,61 @@ class FieldTable:
         """
         text = bytes(block)
         lines, known = text.count(b"\n"), len(self._counts)
-        keys = self._keys_at_once(text, lines)
-        empty = misshapen = 0
-        if keys is None:
-            keys, empty, misshapen = self._keys_by_line(text)
-        self._counts.update(keys)
+        at_once = self._chosen_at_once(text, lines)
+        found, empty, misshapen = self._chosen_by_line(text) if at_once is None else (at_once, 0, 0)
+        keys, *weights = found
+        self._counts.update(self._weigh(list(keys), weights) if weights else keys)
         newest = len(self._counts) - known if fresh else 0
         newest_keys = list(islice(reversed(self._counts), newest))
         return Scan(lines, empty, misshapen, newest_keys, len(self._counts))
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""
-        return [self._counts.pop(key) for key in keys]
+        for sums in self._sums:
+            for key in keys:
+                del sums[key]  # of a Counter: nothing happens if it is not there
+        return [self._counts.pop(key, 0) for key in keys]
 
-    def drain(self) -> Counter[bytes]:
+    def drain(self) -> Counts:
         """Return the counts since the last drain and start again from zero, keys still known."""
-        drained = self._counts
+        drained, sums = self._counts, self._sums
         self._counts = Counter(dict.fromkeys(drained, 0))
+        self._sums = [Counter() for _ in sums]
         if 0 in drained.values():
             drained = Counter({key: count for key, count in drained.items() if count})
-        return drained
+        if not sums:
+            return drained
+        columns = [Counter({key: column[key] for key in drained}) for column in sums]
+        return PickledCounts.of([drained, *columns])
 
-    def _keys_at_once(self, text: bytes, lines: int) -> Iterable[bytes] | None:
+    def _weigh(self, keys: list[bytes], weights: Sequence[Iterable[bytes]]) -> Iterable[bytes]:
+        """Add to the sums; return the keys by which the lines are counted."""
+        texts = [list(column) for column in weights]
+        if not all(map(are_numbers, texts)):
+            keys, texts = self._set_apart(keys, texts)
+        for sums, column in zip(self._sums, texts, strict=True):
+            for key, weight in zip(keys, map(int, column), strict=True):
+                sums[key] += weight
+        return keys
+
+    def _set_apart(
+        self, keys: list[bytes], texts: list[list[bytes]]
+    ) -> tuple[list[bytes], list[list[bytes]]]:
+        """Return the keys of lines whose weights are no numbers with these, which become 0."""
+        rows = []
+        for key, *row in zip(keys, *texts, strict=True):
+            if are_numbers(row):
+                rows.append((key, *row))
+            else:
+                odd = key + ODD + self._delimiter.join(row)
+                rows.append((odd, *[b"0"] * len(row)))
+        whole, *columns = map(list, zip(*rows, strict=True))
+        return whole, columns
+
+    def _chosen_at_once(self, text: bytes, lines: int) -> Sequence[Iterable[bytes]] | None:
+        """Return the keys and the columns of weights of a block of well-shaped lines."""
         width = self._width or text.partition(b"\n")[0].count(self._delimiter) + 1
-        if width <= max(self._columns) or width == 1:
+        if width < self._least or width == 1:
             return None
         flat, stride = text.split(self._delimiter), width - 1
         joints = flat[stride::stride]
@@ -104,22 +158,32 @@ class FieldTable:
             return flat[number::stride]
 
         columns = [column(number) for number in self._columns]
-        return (
+        keys = (
             columns[0]
             if len(columns) == 1
             else map(self._delimiter.join, zip(*columns, strict=True))
         )
+        return [keys, *map(column, self._weights)]
 
-    def _keys_by_line(self, text: bytes) -> tuple[list[bytes], int, int]:
-        keys, empty, misshapen = [], 0, 0
-        least = max(self._columns) + 1
+    def _chosen_by_line(self, text: bytes) -> tuple[Sequence[Iterable[bytes]], int, int]:
+        found: list[list[bytes]] = [[] for _ in (self._columns, *self._weights)]
+        empty = misshapen = 0
         for ended in text[:-1].split(b"\n"):
             line = ended.removesuffix(b"\r")
             fields = line.split(self._delimiter)
             if not line:
                 empty += 1
-            elif len(fields) != self._width if self._width else len(fields) < least:
+            elif len(fields) != self._width if self._width else len(fields) < self._least:
                 misshapen += 1
             else:
-                keys.append(self._delimiter.join([fields[column] for column in self._columns]))
-        return keys, empty, misshapen
+                found[0].append(self._delimiter.join([fields[n] for n in self._columns]))
+                for column, number in zip(found[1:], self._weights, strict=True):
+                    column.append(fields[number])
+        return found, empty, misshapen
+
+
+def are_numbers(texts: Sequence[bytes]) -> bool:
+    """Return whether all of them have 1 to 19 digits and nothing else."""
+    joined = b"".join(texts)
+    long = len(joined) > DIGITS and max(map(len, texts)) > DIGITS
+    return not texts or (all(texts) and joined.isdigit() and not long)

@@ -5,6 +5,8 @@
  * in the sorted array itself, and records are read once per word and not once per comparison.
  */
 #pragma once
+#include <stddef.h>
+
 #include "_packed.h"
 
 enum {
@@ -20,11 +22,7 @@ typedef struct {
 static inline uint64_t
 big_endian(const uint8_t *p)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return __builtin_bswap64(load64(p));
-#else
-    return load64(p);
-#endif
+    return __builtin_bswap64(little_endian(p));
 }
 
 static inline Record
@@ -107,11 +105,12 @@ ranked_items(const uint8_t *data, size_t size)
         free(spare);
         return NULL;
     }
+    unsigned weights = (unsigned)load64(data + offsetof(Packed, weights));
     data += sizeof(Packed);
     for (size_t i = 0; i < size; i++) {
         Record record = record_of(data);
         items[i] = (Item){~record.count, data};
-        data += units_of(record.length) * UNIT;
+        data += units_of(record.length, weights) * UNIT;
     }
     sort_words(items, spare, size);
     for (size_t i = 0, next; i < size; i = next) {

@@ -37,8 +37,9 @@ typedef struct {
 typedef struct {
     uint8_t delimiter;
     unsigned least, most;  /* delimiters of a well-shaped line */
-    unsigned runs;
+    unsigned runs, weights;
     Run run[MAX_FIELDS];
+    Run weight[MAX_WEIGHTS];  /* one field each, a number that is summed */
 } FieldSpec;
 
 typedef struct {
@@ -48,7 +49,7 @@ typedef struct {
     uint8_t *scratch;  /* a key of any length */
     size_t scratch_room;
     Batch batch;
-    uint8_t keys[BATCH][SHORT * 2 + 8];
+    uint8_t keys[BATCH][SHORT * 2 + MAX_WEIGHTS * sizeof(Sum)];
 } Scan;
 
 static inline void
@@ -73,13 +74,22 @@ find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned
     }
 }
 
-/* Make room for `size` bytes and a padding in the scratch; -1 without memory. */
+/* Put a sum of one weight behind a padded key. */
+static inline void
+put_sum(uint8_t *sums, unsigned w, uint64_t weight)
+{
+    Sum sum = {weight, 0};
+    memcpy(sums + w * sizeof sum, &sum, sizeof sum);
+}
+
+/* Make room for `size` bytes, a padding and sums in the scratch; -1 without memory. */
 static int
 reserve_scratch(Scan *scan, size_t size)
 {
-    if (size + UNIT <= scan->scratch_room)
+    size_t behind = UNIT + MAX_WEIGHTS * sizeof(Sum);
+    if (size + behind <= scan->scratch_room)
         return 0;
-    size_t room = (size + UNIT) * 2;
+    size_t room = (size + behind) * 2;
     uint8_t *scratch = size < DEAD ? realloc(scan->scratch, room) : NULL;
     if (scratch == NULL)
         return -1;
@@ -88,26 +98,50 @@ reserve_scratch(Scan *scan, size_t size)
     return 0;
 }
 
-/* Count one well-shaped line without reading a byte more than it has. */
+/* Append adjacent fields of a line and a byte to the scratch; -1 without memory. */
+static int
+append_run(Scan *scan, size_t *used, const uint8_t *line, const uint8_t *end, Run run, uint8_t byte)
+{
+    const uint8_t delimiter = scan->spec->delimiter, *from = line;
+    if (run.first)
+        from = find_delimiter(line, end, delimiter, run.first) + 1;
+    const uint8_t *to = find_delimiter(from, end, delimiter, run.last - run.first);
+    size_t length = (size_t)(to - from);
+    if (reserve_scratch(scan, *used + length + 1) < 0)
+        return -1;
+    memcpy(scan->scratch + *used, from, length);
+    *used += length;
+    scan->scratch[(*used)++] = byte;
+    return 0;
+}
+
+/* Count one well-shaped line without reading a byte more than it has.
+ *
+ * If a weight is no number of at most 19 digits, the weights are 0, and what stands there follows
+ * the key behind a newline: nothing is lost, and whoever reads the keys decides. */
 static int
 count_slowly(Scan *scan, const uint8_t *line, const uint8_t *end)
 {
     const FieldSpec *spec = scan->spec;
+    uint64_t weights[MAX_WEIGHTS];
     size_t used = 0;
-    for (unsigned r = 0; r < spec->runs; r++) {
-        Run run = spec->run[r];
-        const uint8_t *from = line;
-        if (run.first)
-            from = find_delimiter(line, end, spec->delimiter, run.first) + 1;
-        const uint8_t *to = find_delimiter(from, end, spec->delimiter, run.last - run.first);
-        size_t length = (size_t)(to - from);
-        if (reserve_scratch(scan, used + length + 1) < 0)
+    int numbers = 1;
+    for (unsigned r = 0; r < spec->runs; r++)
+        if (append_run(scan, &used, line, end, spec->run[r], spec->delimiter) < 0)
             return -1;
-        memcpy(scan->scratch + used, from, length);
-        used += length;
-        scan->scratch[used++] = spec->delimiter;
+    size_t key = used;
+    scan->scratch[used - 1] = '\n';
+    for (unsigned w = 0; w < spec->weights; w++) {
+        size_t from = used;
+        if (append_run(scan, &used, line, end, spec->weight[w], spec->delimiter) < 0)
+            return -1;
+        numbers &= read_weight_slowly(scan->scratch + from, used - 1 - from, &weights[w]);
     }
+    used = numbers ? key : used;
     memset(scan->scratch + used - 1, 0, UNIT);
+    uint8_t *sums = scan->scratch + (key_units((uint32_t)used - 1) - 1) * UNIT;
+    for (unsigned w = 0; w < spec->weights; w++)
+        put_sum(sums, w, numbers ? weights[w] : 0);
     if (batch_add(&scan->batch, scan->table, scan->scratch, (uint32_t)used - 1, 1) < 0)
         return -1;
     return batch_count(&scan->batch, scan->table);  /* the scratch is needed for the next one */
@@ -154,11 +188,7 @@ portable_mask(const uint8_t *p, uint8_t byte)
 {
     uint64_t pattern = UINT64_C(0x0101010101010101) * byte, mask = 0;
     for (unsigned i = 0; i < 8; i++) {
-        uint64_t word = load64(p + 8 * i);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        mask |= equal_bits(word, pattern) << (8 * i);
+        mask |= equal_bits(little_endian(p + 8 * i), pattern) << (8 * i);
     }
     return mask;
 }

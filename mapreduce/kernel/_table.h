@@ -1,8 +1,9 @@
-/* The table: counts by key.
+/* The table: counts by key, and sums of weights.
  *
  * One array holds a record for each key in the order of their arrival, whatever its length, in
- * units of 16 bytes: a head, then the key padded with zeros. A record of a key of at most 16 bytes
- * is half a cache line, which is what a lookup costs besides one slot of 4 bytes. A slot holds the
+ * units of 16 bytes: a head, then the key padded with zeros, then the sum of each weight. A record of
+ * a key of at most 16 bytes without weights is half a cache line, with two of them a whole one; that
+ * is what a lookup costs besides one slot of 4 bytes. A slot holds the
  * place of a record and, in the bits that no place needs, a tag of its hash, so that a record is
  * seldom looked at in vain. Open addressing, linear probing, at most half full.
  *
@@ -14,7 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNIT = 16, FIRST = 2 };  /* records begin at unit 2: place 0 is a free slot's */
+#include "_weight.h"
+
+enum {
+    UNIT = 16,
+    FIRST = 4,  /* records begin at this unit: place 0 is a free slot's */
+    MAX_WEIGHTS = 8,
+};
 
 static const uint32_t DEAD = UINT32_C(1) << 31;  /* set in the length of a forgotten key */
 
@@ -26,6 +33,7 @@ typedef struct {
 
 typedef struct {
     uint8_t *records;
+    unsigned weights;     /* sums of a record */
     size_t used, room;    /* units; room is a power of two */
     size_t keys;
     size_t dead;          /* units of records of forgotten keys */
@@ -34,19 +42,19 @@ typedef struct {
     uint64_t seed[4];
 } Table;
 
-static inline uint64_t
-load64(const uint8_t *p)
-{
-    uint64_t word;
-    memcpy(&word, p, 8);
-    return word;
-}
-
+/* Return the units of a head and a key, behind which the sums begin. */
 static inline size_t
-units_of(uint32_t length)
+key_units(uint32_t length)
 {
     size_t bytes = length & ~DEAD;
     return 1 + (bytes + (bytes == 0) + UNIT - 1) / UNIT;
+}
+
+/* Return the units of a whole record. */
+static inline size_t
+units_of(uint32_t length, unsigned weights)
+{
+    return key_units(length) + weights;
 }
 
 static inline Record *
@@ -59,6 +67,12 @@ static inline const uint8_t *
 key_of(const Record *record)
 {
     return (const uint8_t *)(record + 1);
+}
+
+static inline Sum *
+sums_of(Record *record)
+{
+    return (Sum *)(void *)((uint8_t *)record + key_units(record->length) * UNIT);
 }
 
 static inline uint64_t
@@ -117,7 +131,7 @@ table_index(Table *table)
             at = (at + 1) & table->mask;
         if (!(record->length & DEAD))
             table->slots[at] = (record->hash & ~places) | (uint32_t)place;
-        place += units_of(record->length);
+        place += units_of(record->length, table->weights);
     }
 }
 
@@ -165,21 +179,25 @@ table_reserve(Table *table, size_t keys, size_t units)
     return 0;
 }
 
-/* Add to the count of a padded key, for which table_reserve has made room. */
+/* Add to the count of a padded key, for which table_reserve has made room, and to its sums those that
+ * follow it. */
 static inline void
 table_add(Table *table, const uint8_t *key, uint32_t length, uint32_t hash, uint64_t count)
 {
     uint32_t places = (uint32_t)(table->room - 1);
     size_t at = table_find(table, key, length, hash);
     if (table->slots[at]) {
-        record_at(table, table->slots[at] & places)->count += count;
+        Record *known = record_at(table, table->slots[at] & places);
+        known->count += count;
+        if (table->weights)
+            add_sums(sums_of(known), key + (key_units(length) - 1) * UNIT, table->weights);
         return;
     }
     Record *record = record_at(table, table->used);
     *record = (Record){count, hash, length};
-    memcpy(record + 1, key, (units_of(length) - 1) * UNIT);
+    memcpy(record + 1, key, (units_of(length, table->weights) - 1) * UNIT);
     table->slots[at] = (hash & ~places) | (uint32_t)table->used;
-    table->used += units_of(length);
+    table->used += units_of(length, table->weights);
     table->keys++;
 }
 
@@ -191,7 +209,7 @@ typedef struct {
     unsigned used;
     uint32_t lengths;  /* all of them or'ed: at least the longest one */
     struct {
-        const uint8_t *key;  /* padded */
+        const uint8_t *key;  /* padded, and followed by as many sums as the table has */
         uint32_t length, hash;
         uint64_t count;
     } item[BATCH];
@@ -201,7 +219,7 @@ static inline int
 batch_count(Batch *batch, Table *table)
 {
     unsigned used = batch->used;
-    if (table_reserve(table, used, used * units_of(batch->lengths)) < 0)
+    if (table_reserve(table, used, used * units_of(batch->lengths, table->weights)) < 0)
         return -1;
     uint32_t places = (uint32_t)(table->room - 1);
     for (unsigned i = 0; i < used; i++) {
@@ -221,7 +239,8 @@ batch_count(Batch *batch, Table *table)
     return 0;
 }
 
-/* Let a padded key wait, which must stay where it is; count all when the batch is full. */
+/* Let a padded key and the sums that follow it wait, which must stay where they are; count all when
+ * the batch is full. */
 static inline int
 batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint64_t count)
 {
@@ -242,7 +261,7 @@ table_compact(Table *table)
     size_t to = FIRST;
     for (size_t place = FIRST; place < table->used;) {
         const Record *record = record_at(table, place);
-        size_t units = units_of(record->length);
+        size_t units = units_of(record->length, table->weights);
         if (!(record->length & DEAD)) {
             memmove(record_at(table, to), record, units * UNIT);
             to += units;
@@ -287,7 +306,7 @@ table_forget(Table *table, const uint8_t *key, uint32_t length)
     uint64_t count = record->count;
     record->count = 0;
     record->length |= DEAD;  /* it stays where it is until there are many of them */
-    table->dead += units_of(length);
+    table->dead += units_of(length, table->weights);
     table->keys--;
     table_free_slot(table, at);
     return count;

@@ -88,7 +88,22 @@ NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
             *out++ = delimiter;
         }
         memset(out - 1, 0, SHORT);
-        if (batch_add(&scan->batch, scan->table, key, (uint32_t)(out - key) - 1, 1) < 0)
+        uint32_t size = (uint32_t)(out - key) - 1;
+        for (unsigned w = 0; w < spec->weights; w++) {
+            Run run = spec->weight[w];
+            const uint8_t *from = line, *to = line_end;
+            uint64_t weight;
+            if (run.first)
+                from += NAME(find)(masks, listed, window, run.first) + 1;
+            if (run.last <= delimiters)
+                to = line + NAME(find)(masks, listed, window, run.last);
+            if (!read_weight(from, (size_t)(to - from), &weight)) {
+                p = line;
+                goto slow_again;
+            }
+            put_sum(key + (key_units(size) - 1) * UNIT, w, weight);
+        }
+        if (batch_add(&scan->batch, scan->table, key, size, 1) < 0)
             return NULL;
         continue;
     slow_again:

@@ -34,8 +34,8 @@ class PackedCounts:
 
     @classmethod
     def of(cls, counts: Mapping[bytes, int]) -> PackedCounts:
-        """Pack counts of any origin."""
-        head = struct.pack("=QQ", len(counts), sum(counts.values()) & (1 << 64) - 1)
+        """Pack counts of any origin, without weights."""
+        head = struct.pack("=QQQ", len(counts), sum(counts.values()) & (1 << 64) - 1, 0)
         return cls(head + b"".join(map(_record, counts, counts.values())))
 
     def __len__(self) -> int:
@@ -49,7 +49,10 @@ class PackedCounts:
         return PackedCounts(_native.merge(self.data, other.data, os.urandom(SEED_SIZE)))
 
     def unpack(self) -> Counter[bytes]:
-        return Counter(_native.unpack(self.data))
+        return self.columns()[0]
+
+    def columns(self) -> list[Counter[bytes]]:
+        return [*map(Counter, _native.unpack(self.data))]
 
     def ranked(self, delimiter: bytes | None, top: int | None) -> Ranking:
         return Ranking(self.data, delimiter, len(self) if top is None else min(top, len(self)))
@@ -98,12 +101,13 @@ class FieldTable:
         delimiter: bytes,
         fields: Sequence[int],
         width: int | None = None,
+        weights: Sequence[int] = (),
         *,
         variant: str,
     ) -> None:
-        check_columns(delimiter, fields, width)
-        seed = os.urandom(SEED_SIZE)
-        self._table = _native.FieldTable(delimiter, tuple(fields), width or 0, variant, seed)
+        check_columns(delimiter, fields, width, weights)
+        chosen, weighed, seed = tuple(fields), tuple(weights), os.urandom(SEED_SIZE)
+        self._table = _native.FieldTable(delimiter, chosen, width or 0, weighed, variant, seed)
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
         return Scan(*self._table.scan(block, fresh))

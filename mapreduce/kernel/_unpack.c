@@ -1,0 +1,84 @@
+/* The Python side of packed counts as dicts: one of counts, one for each weight's sums. */
+#include "_native.h"
+#include "_packed.h"
+
+/* Return a sum as an int. */
+static PyObject *
+sum_as_int(Sum sum)
+{
+    PyObject *low = PyLong_FromUnsignedLongLong(sum.low);
+    if (sum.high == 0 || low == NULL)
+        return low;
+    PyObject *high = PyLong_FromUnsignedLongLong(sum.high), *bits = PyLong_FromLong(64);
+    PyObject *shifted = high && bits ? PyNumber_Lshift(high, bits) : NULL;
+    PyObject *whole = shifted ? PyNumber_Or(shifted, low) : NULL;
+    Py_XDECREF(shifted);
+    Py_XDECREF(bits);
+    Py_XDECREF(high);
+    Py_DECREF(low);
+    return whole;
+}
+
+/* Put a number to a key, which it takes over; -1 with an exception. */
+static int
+put(PyObject *dict, PyObject *key, PyObject *number)
+{
+    int result = number ? PyDict_SetItem(dict, key, number) : -1;
+    Py_XDECREF(number);
+    return result;
+}
+
+/* Put the count and each sum of a record to its key in the dicts of a list; -1 with an exception. */
+static int
+put_record(PyObject *columns, const char *data, unsigned weights)
+{
+    Record record;
+    memcpy(&record, data, sizeof record);
+    PyObject *key = PyBytes_FromStringAndSize(data + sizeof record, record.length);
+    if (key == NULL)
+        return -1;
+    PyObject *count = PyLong_FromUnsignedLongLong(record.count);
+    int result = put(PyList_GetItem(columns, 0), key, count);
+    data += key_units(record.length) * UNIT;
+    for (unsigned w = 0; w < weights && result == 0; w++) {
+        Sum sum;
+        memcpy(&sum, data + w * sizeof sum, sizeof sum);
+        result = put(PyList_GetItem(columns, 1 + (Py_ssize_t)w), key, sum_as_int(sum));
+    }
+    Py_DECREF(key);
+    return result;
+}
+
+/* Return a list of so many new dicts. */
+static PyObject *
+new_dicts(Py_ssize_t size)
+{
+    PyObject *list = PyList_New(size);
+    for (Py_ssize_t i = 0; list != NULL && i < size; i++) {
+        PyObject *dict = PyDict_New();
+        if (dict == NULL || PyList_SetItem(list, i, dict) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+PyObject *
+unpack(PyObject *Py_UNUSED(module), PyObject *data)
+{
+    char *bytes;
+    Py_ssize_t size;
+    Packed head;
+    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || check_packed(bytes, size) < 0)
+        return NULL;
+    memcpy(&head, bytes, sizeof head);
+    unsigned weights = (unsigned)head.weights;
+    PyObject *columns = new_dicts(1 + (Py_ssize_t)weights);
+    for (Py_ssize_t place = sizeof head; columns != NULL && place < size;) {
+        Record record;
+        memcpy(&record, bytes + place, sizeof record);
+        if (put_record(columns, bytes + place, weights) < 0)
+            Py_CLEAR(columns);
+        place += (Py_ssize_t)(units_of(record.length, weights) * UNIT);
+    }
+    return columns;
+}
