@@ -1,71 +1,32 @@
-"""Count AWS VPC flow logs by tag and by destination port and protocol.
+"""Count AWS VPC flow logs by tag and by destination port and protocol, or by any fields.
 
-A record is counted if it has as many fields as its log's layout (by default the 14 of version 2),
-a destination port 0 to 65535 and a protocol 0 to 255; skipped if it carries no flow (log-status
-NODATA or SKIPDATA, ``-`` for port and protocol) or is a header; else malformed. Source: the AWS
-documentation, "Flow log records".
+Which records count is told in ``jobs.records``, where their fields stand in ``jobs.layout``.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
 
-from jobs.layout import CSV_HEADERS, DEFAULT, Layout, find_layout, header_names, parse_format
+from jobs.layout import DEFAULT, PAIR, Layout, find_layout, parse_format
 from jobs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
-from jobs.protocols import protocol_name, small_number
-from mapreduce import SKIPPED, FieldMapper, Table
-from mapreduce.errors import InputError
-from mapreduce.job import Judgement
+from jobs.protocols import protocol_name
+from jobs.records import MEASURES, NUMBERS, Action, Question, mapper_of, parse_question
+from mapreduce import FieldMapper, Table, UsageError
+from mapreduce.counts import Counts, columns
+from mapreduce.kernel import ODD
 from mapreduce.table import Row
 
-_PLAIN: Final = re.compile(rb"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}) [0-9]{1,2}(?: [^ ]*)?")
-"""Keys that surely are right; ``judge_record`` decides on the others."""
-_NO_FLOW: Final = frozenset({b"- - NODATA", b"- - SKIPDATA", b"- -"})
-_HEADER: Final = frozenset({b"dstport protocol log-status", b"dstport protocol"})
+TAGS: Final = "tag2count.csv"
+TAGGED: Final = Question()
 
-
-def judge_record(key: bytes) -> Judgement:
-    """Judge the key ``dstport protocol log-status``, or one without the last."""
-    port, protocol, *rest = key.split(b" ")
-    if small_number(port, 65535) is None:
-        if key in _NO_FLOW or key in _HEADER:
-            return SKIPPED
-        if len(header_names(key)) == len(rest) + 2:
-            raise InputError(
-                f"a header of another layout in the middle ({key.decode()}); "
-                "cut the file in two before it"
-            )
-        return f"dstport {_shown(port)} is not 0 to 65535{_status(rest)}"
-    if small_number(protocol, 255) is None:
-        return f"protocol {_shown(protocol)} is not 0 to 255{_status(rest)}"
-    return None
-
-
-def judge_message(key: bytes) -> Judgement:
-    """Judge a key of a record in a CSV, the last field of which may have the closing quote."""
-    return judge_record(b" ".join(part.removesuffix(b'"') for part in key.split(b" ")))
-
-
-def _status(rest: Sequence[bytes]) -> str:
-    return f" (log-status {_shown(rest[0])})" if rest else ""
-
-
-def _shown(value: bytes) -> str:
-    return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")
-
-
-@cache
-def mapper_of(layout: Layout) -> FieldMapper:
-    """Return what counts the records of a layout, one object for all logs that have it."""
-    judge, headers = (judge_message, CSV_HEADERS) if layout.in_csv else (judge_record, ())
-    return FieldMapper(b" ", layout.chosen, layout.width, judge, _PLAIN, headers)
+Key = TypeVar("Key")
+Values: TypeAlias = tuple[int | str, ...]
+"""The fields of a key: numbers and text."""
 
 
 @dataclass(frozen=True)
@@ -78,72 +39,163 @@ class FlowLogs:
     tags: Mapping[Pair, str]
     side_inputs: Sequence[Path] = ()
     layout: Layout = DEFAULT
-    outputs: ClassVar[Sequence[str]] = ("tag2count.csv", "portprotocolcount.csv")
+    question: Question = TAGGED
+    takes_packed: ClassVar[bool] = True
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The table of the tags, where there are any, and that of the keys."""
+        keys = "portprotocolcount.csv" if self.question.by == PAIR else "counts.csv"
+        return (TAGS, keys) if self.question.is_tagged else (keys,)
 
     @cached_property
     def mapper(self) -> FieldMapper:
-        return mapper_of(self.layout)
+        """The mapper of a log that says nothing of its layout, were all that is needed in it."""
+        missing = [name for name in self.question.needed if name not in self.layout.names]
+        return mapper_of(Layout((*self.layout.names, *missing)), self.question)
 
     def mapper_for(self, name: str, first_line: bytes) -> FieldMapper:
         """Return what counts a log that begins with this line."""
-        return mapper_of(find_layout(name, first_line, self.layout))
+        layout = find_layout(first_line, self.layout)
+        return mapper_of(layout.checked(name, self.question.needed), self.question)
 
-    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
-        """Return the count of each tag and of each pair; each sums to the counted records."""
-        pairs = _by_pair(counts)
-        tags: dict[str, int] = {}
-        for pair in pairs.keys() & self.tags.keys():
-            tag = self.tags[pair]
-            tags[tag] = tags.get(tag, 0) + pairs[pair]
-        return [_tag_table(tags, counts.total()), _pair_table(pairs)]
-
-
-def _by_pair(counts: Counter[bytes]) -> dict[Pair, int]:
-    """Merge the keys that write one pair in several ways, all columns at once: 50,000 keys."""
-    if not counts:
-        return {}
-    flat = b" ".join(counts).replace(b'"', b"").split(b" ")  # see judge_message
-    if len(flat) != 3 * len(counts):  # some logs have no log-status
-        flat = [part for key in counts for part in (*key.replace(b'"', b"").split(b" "), b"")[:3]]
-    ports = [int(text[-5:]) for text in flat[0::3]]  # int() refuses more than 4300 zeros
-    numbers = {text: int(text[-3:]) for text in set(flat[1::3])}
-    written = list(zip(ports, map(numbers.__getitem__, flat[1::3]), strict=True))
-    pairs = dict(zip(written, counts.values(), strict=True))
-    if len(pairs) < len(counts):
-        pairs = dict.fromkeys(pairs, 0)
-        for pair, count in zip(written, counts.values(), strict=True):
-            pairs[pair] += count
-    return pairs
+    def finish(self, counts: Counts, /) -> Sequence[Table]:
+        """Return the measures of each tag and of each key; both sum to those of all records."""
+        by, measures = self.question.by, self.question.measures
+        keys, measured = _keys_and_measures(counts, self.question)
+        sums = [_summed(keys, values) for values in measured]
+        tables = [_key_table(self.outputs[-1], by, measures, sums)]
+        if not self.question.is_tagged:
+            return tables
+        if by != PAIR:
+            pair = itemgetter(*map(by.index, PAIR))
+            keys = [pair(key) for key in keys]
+            sums = [_summed(keys, values) for values in measured]
+        return [_tag_table(self.tags, measures, sums), *tables]
 
 
-def _tag_table(tags: Mapping[str, int], total: int) -> Table:
-    untagged = total - sum(tags.values())
-    rows = [*_ordered(tags.items()), (UNTAGGED, untagged)]
-    note = f"{len(tags):,} tags, {untagged:,} records untagged"
-    return Table(FlowLogs.outputs[0], ("Tag", "Count"), rows, note)
+def _keys_and_measures(counts: Counts, question: Question) -> tuple[list[Values], list[list[int]]]:
+    """Return the keys, each number as one, and their measures, in columns: 50,000 keys."""
+    flows, *weights = columns(counts)
+    written, numbers = [*flows], [[*column.values()] for column in (flows, *weights)]
+    if weights:
+        _settle_odd(written, numbers)
+    measured = numbers if "flows" in question.measures else numbers[1:]
+    asked = len(question.by)
+    width = asked + (question.action != "all" and "action" not in question.by) + 1
+    flat = b" ".join(written).replace(b'"', b"").split(b" ") if written else []  # see Judge.quoted
+    if len(flat) != width * len(written):  # some logs have no log-status
+        flat = [
+            part
+            for key in written
+            for part in [*key.replace(b'"', b"").split(b" "), b"", b""][:width]
+        ]
+    fields = [_read(name, flat[i::width]) for i, name in enumerate(question.by)]
+    return list(zip(*fields, strict=True)), measured
 
 
-def _pair_table(pairs: Mapping[Pair, int]) -> Table:
+def _settle_odd(keys: list[bytes], numbers: Sequence[list[int]]) -> None:
+    """Add the weights that a key had to carry: one of 20 digits, or a ``-``, which adds nothing."""
+    for place, key in enumerate(keys):
+        if ODD in key:
+            keys[place], odd = key.split(ODD)
+            texts = odd.replace(b'"', b"").split(b" ")
+            for column, text in zip(numbers[1:], texts, strict=True):
+                column[place] += 0 if text == b"-" else int(text) * numbers[0][place]
+
+
+def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:
+    """Return the values of a field; that of a number may have zeros before it."""
+    if name not in NUMBERS:
+        return [text.decode(errors="surrogateescape") for text in texts]
+    digits = len(str(NUMBERS[name]))  # and no more: int() refuses more than 4300 zeros
+    if name != "protocol":
+        return [int(text[-digits:]) for text in texts]
+    values = {text: int(text[-digits:]) for text in set(texts)}  # few
+    return map(values.__getitem__, texts)
+
+
+def _summed(keys: Sequence[Key], values: Sequence[int]) -> dict[Key, int]:
+    """Return the sum of the values of each key, which may have been written in several ways."""
+    sums = dict(zip(keys, values, strict=True))
+    if len(sums) < len(keys):
+        sums = dict.fromkeys(sums, 0)
+        for key, value in zip(keys, values, strict=True):
+            sums[key] += value
+    return sums
+
+
+def _tag_table(
+    tags: Mapping[Pair, str],
+    measures: Sequence[str],
+    sums: Sequence[Mapping[Values, int]],
+) -> Table:
+    tagged: dict[str, list[int]] = {}
+    for pair in sums[0].keys() & tags.keys():
+        totals = tagged.setdefault(tags[pair], [0] * len(sums))  # type: ignore[index]  # a Pair
+        for number, values in enumerate(sums):
+            totals[number] += values[pair]
+    rest = [sum(values.values()) for values in sums]
+    for totals in tagged.values():
+        rest = [left - total for left, total in zip(rest, totals, strict=True)]
+    rows = [*_ordered(((tag, *totals) for tag, totals in tagged.items()), len(sums))]
+    what = measures[0].replace("flows", "records")
+    note = f"{len(tagged):,} tags, {rest[0]:,} {what} untagged"
+    return Table(TAGS, ("Tag", *_titles(measures)), [*rows, (UNTAGGED, *rest)], note)
+
+
+def _key_table(
+    name: str,
+    by: Sequence[str],
+    measures: Sequence[str],
+    sums: Sequence[Mapping[Values, int]],
+) -> Table:
     names = [protocol_name(number) for number in range(256)]
-    rows = _ordered([(port, names[number], n) for (port, number), n in pairs.items()])
-    note = f"{len(rows):,} port/protocol pairs"
-    return Table(FlowLogs.outputs[1], ("Port", "Protocol", "Count"), rows, note)
+    fields = [[key[at] for key in sums[0]] for at in range(len(by))]
+    if "protocol" in by:
+        at = by.index("protocol")
+        fields[at] = [names[int(number)] for number in fields[at]]
+    rows = [*zip(*fields, *(values.values() for values in sums), strict=True)]
+    what, titles = ("port/protocol pairs", ("Port", "Protocol")) if by == PAIR else ("keys", by)
+    note = f"{len(rows):,} {what}"
+    return Table(name, (*titles, *_titles(measures)), _ordered(rows, len(sums)), note)
 
 
-def _ordered(rows: Iterable[Row]) -> list[Row]:
-    """Sort by descending count, which stands last, then by the other columns."""
-    return sorted(sorted(rows), key=itemgetter(-1), reverse=True)  # stable: equal counts stay
+def _titles(measures: Iterable[str]) -> Iterable[str]:
+    return map(MEASURES.__getitem__, measures)
+
+
+def _ordered(rows: Iterable[Row], measures: int) -> list[Row]:
+    """Sort by the first measure, the highest first, then by the columns before it."""
+    return sorted(sorted(rows), key=itemgetter(-measures), reverse=True)  # stable: equal ones stay
 
 
 def flowlogs(
-    lookup: Annotated[Path, "-l", "CSV with the columns dstport, protocol and tag."],
+    lookup: Annotated[
+        Path | None, "-l", "CSV with the columns dstport, protocol and tag; needed for tags."
+    ] = None,
+    *,
     on_conflict: Annotated[
         OnConflict, "Which tag holds if the lookup gives one port/protocol pair two."
     ] = "error",
     log_format: Annotated[
         str, "Fields of logs without a header: 'version ...' or '${version} ...'."
     ] = " ".join(DEFAULT.names),
+    by: Annotated[
+        str, "Fields to count by; there are tags if dstport and protocol are among them."
+    ] = ",".join(PAIR),
+    measure: Annotated[
+        list[str] | None, "flows, packets or bytes, or several: flows,bytes [default: flows]."
+    ] = None,
+    action: Annotated[Action, "Count only records of this action; others are skipped."] = "all",
 ) -> FlowLogs:
     """Count AWS VPC flow-log records by tag and by destination port and protocol."""
+    question = parse_question(by, measure or ["flows"], action)
+    if question.is_tagged and lookup is None:
+        raise UsageError("--lookup is missing: a CSV with the columns dstport, protocol and tag")
     layout = parse_format(log_format)
-    return FlowLogs(read_lookup(lookup, on_conflict=on_conflict), (lookup,), layout)
+    if layout != DEFAULT:
+        layout.checked("--log-format", question.needed)
+    if lookup is None:
+        return FlowLogs({}, (), layout, question)
+    return FlowLogs(read_lookup(lookup, on_conflict=on_conflict), (lookup,), layout, question)

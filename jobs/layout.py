@@ -7,16 +7,19 @@ logs to Amazon S3" (the header) and "Export log data to Amazon S3" of CloudWatch
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mapreduce import UsageError
 from mapreduce.printable import printable
 
-NEEDED: Final = ("dstport", "protocol")
+PAIR: Final = ("dstport", "protocol")
+"""What has a tag, and is counted by default."""
 LOG_STATUS: Final = "log-status"
+ACTION: Final = "action"
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
+FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 _TIMESTAMP: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z ")
 CSV_HEADERS: Final = (b"timestamp,message", b'"timestamp","message"')
 """First lines of a CSV whose second column is the record, with blanks between its fields."""
@@ -37,11 +40,21 @@ class Layout:
     def width(self) -> int:
         return self.before + len(self.names)
 
-    @property
-    def chosen(self) -> tuple[int, ...]:
-        """The numbers, from 1, of dstport, protocol and, if it is there, log-status."""
-        wanted = [name for name in (*NEEDED, LOG_STATUS) if name in self.names]
-        return tuple(self.before + self.names.index(name) + 1 for name in wanted)
+    def numbers(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return the numbers, from 1, of fields in a line."""
+        return tuple(self.before + self.names.index(name) + 1 for name in names)
+
+    def checked(self, where: str, needed: Iterable[str]) -> Layout:
+        """Return itself; raise ``UsageError`` that begins with ``where`` if a field is missing."""
+        missing = [name for name in needed if name not in self.names]
+        if missing:
+            raise UsageError(
+                f"{where}: has no field {' and no field '.join(missing)}; "
+                "the flow log must be made with them"
+            )
+        if len(set(self.names)) < len(self.names):
+            raise UsageError(f"{where}: names a field twice")
+        return self
 
 
 DEFAULT: Final = Layout(
@@ -50,51 +63,44 @@ DEFAULT: Final = Layout(
         *("protocol", "packets", "bytes", "start", "end", "action", "log-status"),
     )
 )
-_KNOWN: Final = frozenset(DEFAULT.names)
+_LATER: Final = (
+    *("vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr"),
+    *("region", "az-id", "sublocation-type", "sublocation-id", "pkt-src-aws-service"),
+    *("pkt-dst-aws-service", "flow-direction", "traffic-path", "reject-reason", "resource-id"),
+    *("encryption-status", "tags", "tgw-id", "tgw-attachment-id"),
+)
+_KNOWN: Final = frozenset((*DEFAULT.names, *_LATER))
 
 
 def parse_format(text: str) -> Layout:
     """Return the layout that ``a b c`` or, as AWS writes it, ``${a} ${b} ${c}`` describes.
 
-    Raises ``UsageError`` if it is none, or has no dstport or protocol.
+    Raises ``UsageError`` if it is none.
     """
     names = tuple(re.sub(r"\\?\$\{([^{} ]*)\}", r"\1", name) for name in text.split())
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not FIELD_NAME.fullmatch(name):
             raise UsageError(f"--log-format: {printable(repr(name))} is no name of a field")
-    return _checked("--log-format", Layout(names))
+    return Layout(names).checked("--log-format", ())
 
 
-def find_layout(where: str, line: bytes, otherwise: Layout) -> Layout:
+def find_layout(line: bytes, otherwise: Layout) -> Layout:
     """Return the layout of a log that begins with this line: that of its header, if it is one.
 
-    ``otherwise`` holds for a log without a header. Raises ``UsageError`` that begins with ``where``
-    if the header has no dstport or protocol.
+    ``otherwise`` holds for a log without a header.
     """
     line = line.removesuffix(b"\r")
     stamped = _TIMESTAMP.match(line)
     rest = line[stamped.end() :] if stamped else line
     before = 1 if stamped else 0
     if names := header_names(rest):
-        return _checked(where, Layout(names, before))
+        return Layout(names, before)
     return Layout(otherwise.names, before, in_csv=line in CSV_HEADERS)
 
 
 def header_names(line: bytes) -> tuple[str, ...]:
     """Return the names in a header; none if the line is not one."""
     names = tuple(line.decode("ascii", "replace").split(" "))
-    if all(map(_NAME.fullmatch, names)) and not _KNOWN.isdisjoint(names):
+    if all(map(FIELD_NAME.fullmatch, names)) and not _KNOWN.isdisjoint(names):
         return names
     return ()
-
-
-def _checked(where: str, layout: Layout) -> Layout:
-    missing = [name for name in NEEDED if name not in layout.names]
-    if missing:
-        raise UsageError(
-            f"{where}: has no field {' and no field '.join(missing)}; "
-            "the flow log must be made with them"
-        )
-    if len(set(layout.names)) < len(layout.names):
-        raise UsageError(f"{where}: names a field twice")
-    return layout

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mapreduce import kernel
 from mapreduce.job import SKIPPED, Drained, Judgement, Tally
-from mapreduce.kernel._pure import ODD, are_numbers
+from mapreduce.kernel import ODD, are_numbers
 from mapreduce.pace import Pace
 
 
@@ -65,13 +65,15 @@ class FieldCombiner:
         self._mapper = mapper
         self._table = mapper.table()
         self._judges = mapper.judge is not accept
-        self._skipped: set[bytes] = set()
+        self._skipped, self._in_table = set[bytes](), set[bytes]()
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._judges)
         refused = self._refused(scan.fresh)
         junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
-        self._skipped.update(refused.keys() - junk)
+        skipped = refused.keys() - junk
+        self._in_table |= skipped
+        self._skipped |= skipped
         headers = self._count_headers(block) if scan.misshapen else 0
         malformed = scan.misshapen - headers + sum(self._table.forget(junk))
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
@@ -84,12 +86,13 @@ class FieldCombiner:
 
     def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
         accepted, judge = self._mapper.accepted.fullmatch, self._mapper.judge
-        judged = {key: judge(key) for key in keys if not accepted(key)}
+        known = self._skipped
+        judged = {key: SKIPPED if key in known else judge(key) for key in keys if not accepted(key)}
         return {key: judgement for key, judgement in judged.items() if judgement is not None}
 
     def drain(self) -> Drained:
-        skipped = sum(self._table.forget([*self._skipped]))
-        self._skipped.clear()
+        skipped = sum(self._table.forget([*self._in_table]))
+        self._in_table.clear()
         counts = self._table.drain()
         return Drained(counts, counts.total(), skipped)
 

@@ -37,11 +37,14 @@ def choose_columns(source: Source, mapper_for: Callable[[str, bytes], Mapper]) -
     fields = getattr(mapper, "fields", None)
     if fields is None:
         raise UsageError(f"{source.name}: is Parquet, and this job counts lines of text")
-    if max(fields) > len(names):
-        raise UsageError(f"{source.name}: has no column {max(fields)}, only {len(names)}")
-    columns = tuple(names[number - 1] for number in fields)
-    width = len(columns)
-    mapper = dataclasses.replace(mapper, fields=tuple(range(1, width + 1)), width=width)
+    needed = (*fields, *mapper.weights)
+    if max(needed) > len(names):
+        raise UsageError(f"{source.name}: has no column {max(needed)}, only {len(names)}")
+    columns = tuple(names[number - 1] for number in needed)
+    columns = columns * 2 if len(columns) == 1 else columns  # no value may be an empty line
+    numbers = tuple(range(1, len(columns) + 1))
+    chosen, weights = numbers[: len(fields)], numbers[len(fields) : len(needed)]
+    mapper = dataclasses.replace(mapper, fields=chosen, weights=weights, width=len(columns))
     return dataclasses.replace(source, mapper=mapper, columns=columns)
 
 
@@ -62,7 +65,7 @@ def read_rows(source: Source, start: int, end: int) -> Iterator[memoryview]:
             return
         try:
             for batch in opened.iter_batches(
-                ROWS, row_groups=groups, columns=list(source.columns), use_threads=False
+                ROWS, row_groups=groups, columns=[*dict.fromkeys(source.columns)], use_threads=False
             ):
                 yield _lines(source, batch)
         except _errors() as error:

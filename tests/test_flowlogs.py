@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.flowlogs import FlowLogs, flowlogs, judge_record
+from jobs.flowlogs import FlowLogs, flowlogs
+from jobs.layout import DEFAULT
 from jobs.lookup import Pair
+from jobs.records import Question, judge_of
 from mapreduce import SKIPPED, Result, UsageError, run
 from mapreduce.table import Row
 
@@ -27,6 +29,8 @@ COUNTED = [
     b"443 6 ",
     b"443 6 \xff\x00",
 ]
+judge_record = judge_of(DEFAULT, Question())
+
 NOT_NUMBERS = [b"-", b"", b"-1", b"+6", b"4_3", b"6.0", b"0x6", b"\0", b"\xff", b"\xd9\xa6", b"tcp"]
 
 
@@ -166,7 +170,7 @@ def test_the_tables_are_named_and_headed_as_documented() -> None:
         ("tag2count.csv", ("Tag", "Count")),
         ("portprotocolcount.csv", ("Port", "Protocol", "Count")),
     ]
-    assert FlowLogs.outputs == ("tag2count.csv", "portprotocolcount.csv")
+    assert FlowLogs(TAGS).outputs == ("tag2count.csv", "portprotocolcount.csv")
 
 
 def test_tags_are_ordered_by_descending_count_then_tag_with_untagged_last() -> None:

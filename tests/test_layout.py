@@ -14,7 +14,7 @@ from conftest import LOOKUP, ReadStdin, WriteLogs, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.flowlogs import FlowLogs
+from jobs.flowlogs import FlowLogs, flowlogs
 from jobs.layout import DEFAULT, Layout, find_layout, header_names, parse_format
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import InputError
@@ -133,9 +133,9 @@ def test_a_format_says_the_layout_of_a_log_without_a_header(
         ("dstport protocol \x1b[1m", r"'\x1b[1m' is no name"),
     ],
 )
-def test_a_format_that_cannot_be_is_refused(text: str, fault: str) -> None:
+def test_a_format_that_cannot_be_is_refused(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_format(text)
+        flowlogs(tmp_path / "lookup.csv", log_format=text)
     assert fault in str(caught.value)
     assert str(caught.value).startswith("--log-format: ")
     assert str(caught.value).isprintable()
@@ -194,9 +194,9 @@ def test_a_header_is_names_of_fields_and_nothing_else(line: bytes, names: tuple[
 
 def test_a_log_without_a_header_has_the_layout_that_was_given() -> None:
     given_layout = Layout(("dstport", "protocol"))
-    assert find_layout("x", b"443 6", given_layout) == given_layout
-    assert find_layout("x", b"", given_layout) == given_layout
-    assert find_layout("x", HEADER + b"\r", given_layout) == DEFAULT
+    assert find_layout(b"443 6", given_layout) == given_layout
+    assert find_layout(b"", given_layout) == given_layout
+    assert find_layout(HEADER + b"\r", given_layout) == DEFAULT
 
 
 def test_the_command_takes_a_format(tmp_path: Path) -> None:

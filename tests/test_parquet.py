@@ -113,6 +113,13 @@ def test_columns_are_counted_by_their_numbers(tmp_path: Path) -> None:
         run(count("15"), [path])
 
 
+def test_an_empty_value_of_a_single_column_is_a_row_as_any_other(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"word": ["", "a", "", None]}), tmp_path / "a.parquet")
+    found = run(count("1"), [tmp_path / "a.parquet"])
+    assert found.counts == {b"": 2, b"a": 1, b"-": 1}
+    assert (found.stats.lines, found.stats.skipped) == (4, 0)
+
+
 def test_a_file_without_rows_holds_nothing(tmp_path: Path) -> None:
     assert run(FLOWS, [write(tmp_path / "a.parquet", [])]).stats.lines == 0
 

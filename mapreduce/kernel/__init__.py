@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from mapreduce.counts import Counts
 from mapreduce.errors import UsageError
 from mapreduce.kernel import _pure
-from mapreduce.kernel._pure import Scan
+from mapreduce.kernel._pure import ODD, Scan, are_numbers
 from mapreduce.pace import NATIVE, PYTHON
 
 try:
@@ -26,7 +26,17 @@ except ImportError:
 else:
     VARIANTS = native.variants()
 
-__all__ = ["BUILT", "NAME", "PACE", "VARIANTS", "FieldTable", "Scan", "Table"]
+__all__ = [
+    "BUILT",
+    "NAME",
+    "ODD",
+    "PACE",
+    "VARIANTS",
+    "FieldTable",
+    "Scan",
+    "Table",
+    "are_numbers",
+]
 
 BUILT: Final = bool(VARIANTS)
 
