@@ -55,7 +55,7 @@ def _ended(data: bytes) -> memoryview:
 def _read_range(split: Split, block_size: int, max_line: int) -> Iterator[Block]:
     largest = max_line + 1  # so no longer line is in any buffer
     buffer, held, position = bytearray(min(block_size, largest)), 0, split.start
-    with split.source.open() as file:
+    with split.source.open(split.end) as file:
         file.seek(position)
         while position < split.end:
             if held == len(buffer):

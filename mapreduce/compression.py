@@ -163,6 +163,17 @@ def decompress(
         yield bytes(held)
 
 
+def first_text(head: bytes, codec: Codec, name: str) -> bytes:
+    """Return what the first bytes of an input hold, as far as can be told."""
+    given, text = iter([head]), b""
+    try:
+        for piece in _members(lambda _size: next(given, b""), codec, name, lambda: PIECE):
+            text += piece
+    except InputError:  # the head ends before its end; who reads it all tells what is damaged
+        return text
+    return text
+
+
 def _members(
     read: Callable[[int], bytes], codec: Codec, name: str, room: Callable[[], int]
 ) -> Iterator[bytes]:

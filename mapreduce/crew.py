@@ -69,10 +69,10 @@ def gather(
     if options.pool is not None:
         yield Crew(options.pool, count, batches(splits, share), processes)
         return
-    head = [] if processes == 1 else _take(splits, pace.pays_from)
-    small = sum(split.cost for split in head) < pace.pays_from
+    head = [] if processes == 1 or not options.may_stay else _take(splits, pace.pays_from)
+    small = options.may_stay and sum(split.cost for split in head) < pace.pays_from
     try:
-        trial = None if small or not _can_be_tried(head[0], pace) else count(head[0])
+        trial = count(head[0]) if not small and head and _can_be_tried(head[0], pace) else None
         if small or (trial and _is_heavy(trial)):
             here = partial(map_splits, settings=settings, tick=options.tick)
             yield Crew(InParent(), here, [chain(head, splits)], 1, in_parent=True)

@@ -144,7 +144,9 @@ def _count(
     """Map and reduce; return the merged partial, which is whole, and by how many processes."""
     pace, ledger = pace_of(job.mapper), _Ledger()
     cost = sum((source.size or pace.pays_from) * source.weight for source in sources)
-    processes = 1 if cost < pace.pays_from else options.processes  # a stream's length shows later
+    remote = any(source.is_remote for source in sources)
+    small = cost < pace.pays_from and not remote  # a stream's length shows later
+    processes = 1 if small else options.processes
     share = 1 if options.split_size else max(SMALLEST, cost // (16 * processes))
     splits = find_splits(
         sources,
@@ -162,7 +164,12 @@ def _count(
     clock.lap("plan")
     recorded = ledger.record(splits)
     with gather(
-        recorded, processes, settings=settings, pace=pace, share=share, options=options
+        recorded,
+        processes,
+        settings=settings,
+        pace=pace,
+        share=share,
+        options=options.for_objects() if remote else options,
     ) as crew:
         arrived = partial(_arrived, clock, None if crew.in_parent else options.tick)
         merged = map_reduce(

@@ -10,19 +10,25 @@ import os
 import stat
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
-from mapreduce.compression import find_codec
+from mapreduce.compression import find_codec, first_text
+from mapreduce.delivery import ANYTHING, Selection
 from mapreduce.errors import InputError, UsageError
 from mapreduce.job import Mapper
+from mapreduce.objects import SCHEME, Remote, read_range
 from mapreduce.paths import STDIN, expand
 from mapreduce.printable import printable
 
 HEAD = 10
 """Bytes that tell what an input is."""
+FIRST_BYTES: Final = 64 << 10
+"""Bytes of an object that are looked at: enough for its first line, compressed or not."""
+REQUESTS: Final = 32
+"""Objects that are looked at at once."""
 
 _UTF = "text in {}; convert it first: iconv -f {} -t UTF-8"
 _FOREIGN = {
@@ -44,7 +50,8 @@ class Source:
     ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream;
     its lines begin at byte ``start``; ``mtime`` is in nanoseconds since 1970; ``form`` is empty for
     lines of text, else a codec's name or ``PARQUET``. ``mapper`` counts it, where it is not the
-    job's. ``columns`` are those that are read of a Parquet file.
+    job's. ``columns`` are those that are read of a Parquet file. An object in S3 has an ``etag``,
+    and the ``line`` that it begins with is known: to look again would cost a request.
     """
 
     index: int
@@ -57,6 +64,13 @@ class Source:
     form: str = ""
     mapper: Mapper | None = None
     columns: tuple[str, ...] = ()
+    etag: str = ""
+    line: bytes | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is an object in S3."""
+        return self.path.startswith(SCHEME)
 
     @property
     def weight(self) -> int:
@@ -68,8 +82,17 @@ class Source:
         """The path as it may be shown on a terminal, control characters escaped."""
         return "standard input" if self.path == STDIN else printable(self.path)
 
-    def open(self) -> BinaryIO:
-        """Open for unbuffered reading; raise ``InputError`` if it is not the file found before."""
+    def open(self, stop: int | None = None) -> BinaryIO:
+        """Open for unbuffered reading; raise ``InputError`` if it is not the file found before.
+
+        Of an object, nothing behind ``stop`` is fetched ahead.
+        """
+        if self.is_remote:
+            from mapreduce.ranges import ObjectFile  # noqa: PLC0415 - threads
+
+            size = self.size or 0
+            end = size if stop is None else stop
+            return cast(BinaryIO, ObjectFile(self.path, size, self.etag, end))
         if self.path == STDIN:
             return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO without a writer would block
@@ -84,18 +107,26 @@ class Source:
         return open(handle, "rb", buffering=0)  # noqa: PTH123 - a descriptor
 
 
-def find_sources(names: Iterable[str | os.PathLike[str] | Source]) -> list[Source]:
+def find_sources(
+    names: Iterable[str | os.PathLike[str] | Source], selection: Selection = ANYTHING
+) -> list[Source]:
     """Return a Source for each file that is named in any way (``paths.expand``), sorted by path.
 
     A file that several paths lead to is one. What has been found before is not looked for again,
-    if all are Sources. Raises ``UsageError`` for one that cannot be read.
+    if all are Sources. Only what the ``selection`` holds. Raises ``UsageError`` for one that cannot
+    be read.
     """
     given = list(names)
     sources = [one for one in given if isinstance(one, Source)]
     if sources and len(sources) == len(given):
         return sources
     sources, known = [], set[tuple[int, int]]()
-    for path in expand(one.path if isinstance(one, Source) else one for one in given):
+    paths = expand((one.path if isinstance(one, Source) else one for one in given), selection)
+    remote = _look_at([path for path in paths if isinstance(path, Remote)])
+    for path in paths:
+        if isinstance(path, Remote):
+            sources.append(replace(next(remote), index=len(sources)))
+            continue
         found = _find(len(sources), path)
         if found.size is None:
             sources.append(found)
@@ -129,6 +160,37 @@ def _find(index: int, path: str) -> Source:
     return Source(index, path, size, *identity, start, form)
 
 
+def _look_at(objects: Sequence[Remote]) -> Iterator[Source]:
+    """Yield a Source for each object, by its first bytes, many of which are asked for at once."""
+    if not objects:
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - costs a small run 5 ms
+
+    threads = ThreadPoolExecutor(REQUESTS)
+    try:
+        yield from threads.map(_look, objects)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look(url: Remote) -> Source:
+    try:
+        end = min(url.size, FIRST_BYTES)
+        head = bytes(read_range(url, 0, end, url.etag)) if end else b""
+    except InputError as error:
+        raise UsageError(str(error)) from error
+    codec = find_codec(head)
+    form = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
+    text = first_text(head, codec, str(url)) if codec else head
+    start = 0 if form == PARQUET else first_line(printable(url), text[:HEAD])
+    line = text[start:].partition(b"\n")[0]
+    return Source(
+        *(0, str(url), url.size, 0, 0, url.mtime, 0 if form else start, form),
+        etag=url.etag,
+        line=line,
+    )
+
+
 def _head(path: str) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -155,7 +217,9 @@ def first_line(name: str, head: bytes) -> int:
 def growth(sources: Iterable[Source]) -> Iterator[str]:
     """Yield a line for each file that is longer now than when it was found."""
     for source in sources:
-        if source.size is not None and (longer := _size(source) - source.size) > 0:
+        if source.size is None or source.is_remote:  # an object does not grow: it is replaced
+            continue
+        if (longer := _size(source) - source.size) > 0:
             yield (
                 f"{source.name}: grew by {longer:,} bytes while it was counted; "
                 f"what it had at the start, {source.size:,} bytes, is counted"

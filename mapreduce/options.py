@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mapreduce.errors import UsageError
@@ -21,7 +21,10 @@ def no_progress(_size: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of ``run``, which describes them. Raises ``UsageError``."""
+    """The options of ``run``, which describes them. Raises ``UsageError``.
+
+    ``may_stay``: a small input may be counted in this process.
+    """
 
     workers: int | None = None
     budget: Budget | None = None
@@ -33,6 +36,7 @@ class Options:
     start_method: str | None = None
     split_size: int | None = None
     block_size: int = BLOCK
+    may_stay: bool = True
 
     def __post_init__(self) -> None:
         for name in ("workers", "max_line", "max_keys", "split_size", "block_size"):
@@ -43,6 +47,16 @@ class Options:
             raise UsageError(
                 f"start_method must be fork, forkserver or spawn, not {self.start_method!r}"
             )
+
+    def for_objects(self) -> Options:
+        """Return what holds if there are objects in S3 among the inputs.
+
+        Their client has threads, which no fork may copy. And who waits for a server does so in
+        another process, so that this one can be stopped at any moment. Raises ``UsageError``.
+        """
+        if self.start_method == "fork" and self.pool is None:
+            raise UsageError("start_method fork cannot be used with s3://: the client has threads")
+        return replace(self, start_method=self.start_method or "forkserver", may_stay=False)
 
     @property
     def processes(self) -> int:

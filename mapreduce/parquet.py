@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from io import BufferedReader, RawIOBase
 from itertools import pairwise
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from mapreduce.errors import InputError, UsageError
 from mapreduce.inputs import Source
@@ -119,7 +120,10 @@ def _opened(source: Source, file: BinaryIO) -> Any:
             f"{source.name}: Parquet needs one more package: pip install 'mapreduce[parquet]'"
         ) from error
     try:
-        return parquet.ParquetFile(file)
+        whole: Any = file
+        if source.is_remote:  # reads less than is asked for, at times
+            whole = BufferedReader(cast(RawIOBase, file))
+        return parquet.ParquetFile(whole)
     except _errors() as error:
         raise _damaged(source, error) from error
 

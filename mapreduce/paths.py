@@ -10,27 +10,33 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from mapreduce.delivery import ANYTHING, Selection
 from mapreduce.errors import UsageError
+from mapreduce.objects import SCHEME, list_objects
 from mapreduce.printable import printable
 
 STDIN: Final = "-"
 LIST: Final = "@"
 
 
-def expand(names: Iterable[str | os.PathLike[str]]) -> list[str]:
+def expand(names: Iterable[str | os.PathLike[str]], selection: Selection = ANYTHING) -> list[str]:
     """Return the paths of all files that are named, each once, sorted by their bytes.
 
     ``-`` is standard input. ``@FILE`` holds more names, one a line. Of a directory all files below
     it are meant, but for hidden ones and those whose name begins with ``_``, as Hadoop leaves them
-    out; so it is for what ``*``, ``?``, ``[...]`` and ``**`` match. Raises ``UsageError`` for what
-    holds or matches no file.
+    out; so it is for what ``*``, ``?``, ``[...]`` and ``**`` match. ``s3://BUCKET/PREFIX/`` is a
+    directory, too, and what is found below it is a ``Remote``. Only what the ``selection`` holds.
+    Raises ``UsageError`` for what holds or matches no file.
     """
     found: set[str] = set()
     for name in [os.fspath(name) for name in names]:
         listed = _listed(name[1:]) if name.startswith(LIST) else [name]
         for one in listed:
-            found.update(_files(one))
-    return sorted(found, key=os.fsencode)
+            found.update(_files(one, selection))
+    wanted = [path for path in found if selection == ANYTHING or selection.holds(path)]
+    if found and not wanted:
+        raise UsageError(f"of {len(found):,} inputs none is of this time, account and region")
+    return sorted(wanted, key=os.fsencode)
 
 
 def _listed(path: str) -> Iterator[str]:
@@ -43,7 +49,10 @@ def _listed(path: str) -> Iterator[str]:
         raise UsageError(f"{LIST}{printable(path)}: {reason}") from error
 
 
-def _files(name: str) -> Iterable[str]:
+def _files(name: str, selection: Selection) -> Iterable[str]:
+    if name.startswith(SCHEME):
+        found = list_objects(name, None if selection == ANYTHING else selection.may_hold)
+        return _some(found, f"{printable(name)}: holds no object that is wanted")
     if name == STDIN or "\0" in name:
         return [name]
     if os.path.isdir(name):  # noqa: PTH112 - a hundred thousand Paths cost a second

@@ -109,9 +109,10 @@ def find_splits(
             yield from _row_groups(found, mapper_for or (lambda _name, _line: cast(Mapper, mapper)))
             continue
         with found.open() as file:
-            source = found
+            source = found if found.line is None else replace(found, line=None)
             if mapper_for and source.size is not None:
-                source = replace(source, mapper=mapper_for(source.name, _first(source, file)))
+                line = _first(source, file) if found.line is None else found.line[:FIRST]
+                source = replace(source, mapper=mapper_for(source.name, line))
             if source.size is None:
                 size = max(HEAD, min(split_size or CHUNK, max_line + 1))
                 chunks = read_stream(source, file, size, max_line, tick)
