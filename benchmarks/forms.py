@@ -42,6 +42,12 @@ def stamped(data: bytes) -> bytes:
     return b"".join(b"2024-05-01T12:00:00.000Z " + line for line in data.splitlines(keepends=True))
 
 
+def message(data: bytes) -> bytes:
+    """Return the records as rows of a CSV export of CloudWatch."""
+    rows = (b'"1714564800000","%b"\n' % line for line in data.splitlines())
+    return b'"timestamp","message"\n' + b"".join(rows)
+
+
 def parquet(data: bytes) -> bytes:
     """Return the records with the names that AWS gives the columns."""
     import io  # noqa: PLC0415 - only where it is asked for
@@ -68,6 +74,7 @@ FORMS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "zstd": (".log.zst", zstd),
     "header": (".log", header),
     "stamped": (".log", stamped),
+    "csv": (".csv", message),
     "parquet": (".parquet", parquet),
 }
 

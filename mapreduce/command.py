@@ -23,7 +23,7 @@ from mapreduce.stream import MAX_LINE
 
 _INPUTS = Annotated[
     list[str] | None,
-    typer.Argument(help="Files, directories, quoted patterns, @LIST of names; - is stdin."),
+    typer.Argument(help="Files, directories, s3://, quoted patterns, @LIST; - is stdin."),
 ]
 _FILES = Annotated[
     list[str] | None, typer.Option("--file", "-f", help="The same as an INPUT; repeatable.")
