@@ -83,13 +83,9 @@ def _keys_and_measures(counts: Counts, question: Question) -> tuple[list[Values]
     measured = numbers if "flows" in question.measures else numbers[1:]
     asked = len(question.by)
     width = asked + (question.action != "all" and "action" not in question.by) + 1
-    flat = b" ".join(written).replace(b'"', b"").split(b" ") if written else []  # see Judge.quoted
+    flat = b" ".join(written).split(b" ") if written else []
     if len(flat) != width * len(written):  # some logs have no log-status
-        flat = [
-            part
-            for key in written
-            for part in [*key.replace(b'"', b"").split(b" "), b"", b""][:width]
-        ]
+        flat = [part for key in written for part in [*key.split(b" "), b"", b""][:width]]
     fields = [_read(name, flat[i::width]) for i, name in enumerate(question.by)]
     return list(zip(*fields, strict=True)), measured
 
@@ -105,13 +101,17 @@ def _settle_odd(keys: list[bytes], numbers: Sequence[list[int]]) -> None:
 
 
 def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:
-    """Return the values of a field; that of a number may have zeros before it."""
+    """Return the values of a field; that of a number may have zeros before it.
+
+    The last value of a row of CSV has the closing quote behind it (see ``Judge.quoted``).
+    """
     if name not in NUMBERS:
-        return [text.decode(errors="surrogateescape") for text in texts]
+        plain = [text[:-1] if text.find(b'"') == len(text) - 1 else text for text in texts]
+        return [text.decode(errors="surrogateescape") for text in plain]
     digits = len(str(NUMBERS[name]))  # and no more: int() refuses more than 4300 zeros
     if name != "protocol":
-        return [int(text[-digits:]) for text in texts]
-    values = {text: int(text[-digits:]) for text in set(texts)}  # few
+        return [int(text[-digits:]) for text in b" ".join(texts).replace(b'"', b"").split()]
+    values = {text: int(text.rstrip(b'"')[-digits:]) for text in set(texts)}  # few
     return map(values.__getitem__, texts)
 
 

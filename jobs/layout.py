@@ -7,7 +7,7 @@ logs to Amazon S3" (the header) and "Export log data to Amazon S3" of CloudWatch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,13 +44,18 @@ class Layout:
         """Return the numbers, from 1, of fields in a line."""
         return tuple(self.before + self.names.index(name) + 1 for name in names)
 
-    def checked(self, where: str, needed: Iterable[str]) -> Layout:
-        """Return itself; raise ``UsageError`` that begins with ``where`` if a field is missing."""
+    def checked(self, where: str, needed: Sequence[str]) -> Layout:
+        """Return itself; raise ``UsageError``, ``where`` first, if a field is missing."""
         missing = [name for name in needed if name not in self.names]
         if missing:
             raise UsageError(
                 f"{where}: has no field {' and no field '.join(missing)}; "
                 "the flow log must be made with them"
+            )
+        if self.in_csv and self.names[0] in needed:
+            raise UsageError(
+                f"{where}: {self.names[0]} is the first field of a CSV's messages, where it cannot "
+                "be told from the timestamp; export the log as text"
             )
         if len(set(self.names)) < len(self.names):
             raise UsageError(f"{where}: names a field twice")

@@ -151,7 +151,8 @@ def judge_of(layout: Layout, question: Question) -> Judge:
         names.append(ACTION)
     has_numbers = any(name in NUMBERS for name in question.by)
     tells = [LOG_STATUS] if has_numbers else [*_NO_FLOW]
-    status = next((name for name in tells if name in layout.names), None)
+    there = layout.names[1:] if layout.in_csv else layout.names  # see Layout.checked
+    status = next((name for name in tells if name in there), None)
     if status and status not in names:
         names.append(status)
     by, weights = len(question.by), question.weights

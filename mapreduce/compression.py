@@ -164,11 +164,13 @@ def decompress(
 
 
 def first_text(head: bytes, codec: Codec, name: str) -> bytes:
-    """Return what the first bytes of an input hold, as far as can be told."""
+    """Return what the first bytes of an input hold, as far as can be told, or ``LEAST`` of it."""
     given, text = iter([head]), b""
     try:
-        for piece in _members(lambda _size: next(given, b""), codec, name, lambda: PIECE):
+        for piece in _members(lambda _size: next(given, b""), codec, name, lambda: LEAST):
             text += piece
+            if len(text) >= LEAST:
+                break
     except InputError:  # the head ends before its end; who reads it all tells what is damaged
         return text
     return text

@@ -21,7 +21,7 @@ _PLAIN: Final = re.compile(
     r"(?:(?P<year>\d{4})/(?:(?P<month>\d\d)/(?:(?P<day>\d\d)/(?:(?P<hour>\d\d)/)?)?)?)?)?)?"
 )
 _HIVE: Final = re.compile(r"(?:^|/)(?:aws-)?(account-id|region|year|month|day|hour)=([^/]+)(?=/)")
-_NAME: Final = re.compile(r"/(\d{12})_[a-z]+_([a-z0-9-]+)_[^/]*_(\d{8}T\d{4})Z_[^/]*$")
+_NAME: Final = re.compile(r"(?:^|/)(\d{12})_[a-z]+_([a-z0-9-]+)_[^/]*_(\d{8}T\d{4})Z_[^/]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,10 @@ def _span(units: Sequence[str | None]) -> tuple[datetime | None, datetime | None
         return None, None
     try:
         start = datetime(*[*known, 1, 1][: max(3, len(known))], tzinfo=UTC)  # type: ignore[misc, arg-type]
-    except ValueError:  # a month 13: not of a delivery
+        if len(known) == 1:
+            return start, start.replace(year=start.year + 1)
+        if len(known) == 2:
+            return start, (start + timedelta(days=32)).replace(day=1)
+        return start, start + (timedelta(days=1) if len(known) == 3 else timedelta(hours=1))
+    except (ValueError, OverflowError):  # a month 13, a year 9999: not of a delivery
         return None, None
-    if len(known) == 1:
-        return start, start.replace(year=start.year + 1)
-    if len(known) == 2:
-        return start, (start + timedelta(days=32)).replace(day=1)
-    return start, start + (timedelta(days=1) if len(known) == 3 else timedelta(hours=1))

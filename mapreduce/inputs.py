@@ -183,7 +183,7 @@ def _look(url: Remote) -> Source:
     form = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
     text = first_text(head, codec, str(url)) if codec else head
     start = 0 if form == PARQUET else first_line(printable(url), text[:HEAD])
-    line = text[start:].partition(b"\n")[0]
+    line = b"" if form == PARQUET else text[start:].partition(b"\n")[0]
     return Source(
         *(0, str(url), url.size, 0, 0, url.mtime, 0 if form else start, form),
         etag=url.etag,

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from jobs.flowlogs import FlowLogs
 from mapreduce import Result, UsageError, compression, run
-from mapreduce.compression import ahead, decompress, find_codec
+from mapreduce.compression import LEAST, ahead, decompress, find_codec, first_text
 from mapreduce.errors import InputError
 from mapreduce.pace import Pace
 
@@ -182,6 +182,17 @@ def test_a_bomb_is_streamed_in_bounded_memory(
     finally:
         tracemalloc.stop()
     assert found.stats.malformed == 300_000
+
+
+def test_of_a_bomb_no_more_is_looked_at_than_of_any_other_file() -> None:
+    codec = find_codec(bomb := lzma.compress(bytes(30_000_000)))
+    assert codec
+    assert len(first_text(bomb, codec, "bomb")) <= 2 * LEAST
+    head = gzip.compress(b"a b\nc", 0) + b"junk"
+    gzip_codec = find_codec(head)
+    assert gzip_codec
+    assert first_text(head, gzip_codec, "x") == b"a b\nc"
+    assert first_text(head[:14], gzip_codec, "x") in (b"", b"a", b"a b\nc"[: len(head) - 10])
 
 
 def test_a_line_beyond_the_limit_ends_a_compressed_file_too(tmp_path: Path) -> None:
