@@ -5,6 +5,7 @@ Which records count is told in ``jobs.records``, where their fields stand in ``j
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,7 +77,8 @@ class FlowLogs:
 
 def _keys_and_measures(counts: Counts, question: Question) -> tuple[list[Values], list[list[int]]]:
     """Return the keys, each number as one, and their measures, in columns: 50,000 keys."""
-    flows, *weights = columns(counts)
+    nothing = [Counter[bytes]() for _ in ("flows", *question.weights)]
+    flows, *weights = columns(counts) if counts else nothing
     written, numbers = [*flows], [[*column.values()] for column in (flows, *weights)]
     if weights:
         _settle_odd(written, numbers)

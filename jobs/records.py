@@ -29,6 +29,9 @@ NUMBERS: Final = {"srcport": 65535, "dstport": 65535, "protocol": 255}
 DIGITS: Final = 1000
 """Of the longest number that is summed."""
 
+MOST: Final = 60
+"""Fields of a key; the kernels take a few more, which is what else has to be known."""
+
 Action: TypeAlias = Literal["ACCEPT", "REJECT", "all"]
 
 _NO_FLOW: Final = {LOG_STATUS: (b"NODATA", b"SKIPDATA"), ACTION: (b"-",), "protocol": (b"-",)}
@@ -70,6 +73,8 @@ def parse_question(by: str, measures: Sequence[str], action: Action) -> Question
     for name in fields:
         if not FIELD_NAME.fullmatch(name):
             raise UsageError(f"--by: {printable(repr(name))} is no name of a field")
+    if len(fields) > MOST:
+        raise UsageError(f"--by: {len(fields)} fields, more than {MOST}")
     named = ",".join(measures).split(",")
     for name in named:
         if name not in MEASURES:
@@ -101,6 +106,8 @@ class Judge:
         values = dict(zip(self.names, self._values(plain), strict=True))
         if self._is_no_flow(values) or self._is_header(values):
             return SKIPPED
+        if (judgement := self._judge_action(values)) is not None:
+            return judgement
         for name, value in values.items():
             largest = NUMBERS.get(name) if name in self.names[: self.by] else None
             if largest is not None and small_number(value, largest) is None:
@@ -112,7 +119,7 @@ class Judge:
             for name, value in zip(self.weights, self._values(odd), strict=True):
                 if value != b"-" and not (value.isdigit() and len(value) <= DIGITS):
                     return f"{name} {_shown(value)} is no number"
-        return self._judge_action(values)
+        return None
 
     def _values(self, key: bytes) -> list[bytes]:
         values = key.split(b" ")

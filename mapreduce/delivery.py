@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from mapreduce.errors import UsageError
@@ -59,11 +60,13 @@ class Selection:
             return True
         if told.start is None or told.end is None:
             return unknown
-        late_enough = self.since is None or told.end > self.since
-        return late_enough and (self.until is None or told.start < self.until)
+        margin = DAY if unknown else timedelta(0)  # a name tells better than its directory
+        late_enough = self.since is None or told.end > self.since - margin
+        return late_enough and (self.until is None or told.start < self.until + margin)
 
 
 ANYTHING: Final = Selection()
+DAY: Final = timedelta(days=1)
 
 
 def parse_selection(
@@ -112,8 +115,8 @@ def _moment(text: str) -> datetime | None:
 
 def _span(units: Sequence[str | None]) -> tuple[datetime | None, datetime | None]:
     """Return the time that a year, month, day and hour name together, as far as they are there."""
-    known = [int(unit) for unit in units if unit is not None and unit.isdigit()]
-    if not known or None in units[: len(known)]:
+    known = [int(unit) for unit in takewhile(lambda unit: unit and unit.isdecimal(), units) if unit]
+    if not known:
         return None, None
     try:
         start = datetime(*[*known, 1, 1][: max(3, len(known))], tzinfo=UTC)  # type: ignore[misc, arg-type]

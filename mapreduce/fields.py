@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mapreduce import kernel
 from mapreduce.job import SKIPPED, Drained, Judgement, Tally
 from mapreduce.kernel import ODD, are_numbers
 from mapreduce.pace import Pace
+
+REMEMBERED: Final = 1 << 18
+"""Skipped keys that are remembered, at most: they are not worth more memory than the others."""
 
 
 def accept(_key: bytes, /) -> Judgement:
@@ -74,11 +78,12 @@ class FieldCombiner:
         skipped = refused.keys() - junk
         self._in_table |= skipped
         self._skipped |= skipped
+        keys = scan.known - len(junk) - len(self._in_table)
+        forgotten = self._forget_skipped() if len(self._skipped) > REMEMBERED else 0
         headers = self._count_headers(block) if scan.misshapen else 0
         malformed = scan.misshapen - headers + sum(self._table.forget(junk))
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
-        keys = scan.known - len(junk)
-        return Tally(scan.lines, scan.empty + headers, malformed, where, keys)
+        return Tally(scan.lines, scan.empty + headers + forgotten, malformed, where, keys)
 
     def _count_headers(self, block: memoryview) -> int:
         headers = self._mapper.headers
@@ -91,10 +96,17 @@ class FieldCombiner:
         return {key: judgement for key, judgement in judged.items() if judgement is not None}
 
     def drain(self) -> Drained:
-        skipped = sum(self._table.forget([*self._in_table]))
-        self._in_table.clear()
+        skipped = self._forget_skipped()
         counts = self._table.drain()
         return Drained(counts, counts.total(), skipped)
+
+    def _forget_skipped(self) -> int:
+        """Take keys that are skipped out of the table; return how many lines had them."""
+        skipped = sum(self._table.forget([*self._in_table]))
+        self._in_table.clear()
+        if len(self._skipped) > REMEMBERED:
+            self._skipped.clear()
+        return skipped
 
     def _locate(self, block: memoryview, wanted: int) -> list[tuple[int, str]]:
         found = []

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -82,17 +82,18 @@ class Source:
         """The path as it may be shown on a terminal, control characters escaped."""
         return "standard input" if self.path == STDIN else printable(self.path)
 
-    def open(self, stop: int | None = None) -> BinaryIO:
+    def open(self, stop: int | None = None, tick: Callable[[int], None] | None = None) -> BinaryIO:
         """Open for unbuffered reading; raise ``InputError`` if it is not the file found before.
 
-        Of an object, nothing behind ``stop`` is fetched ahead.
+        Of an object, nothing behind ``stop`` is fetched ahead; ``tick`` is called, and may raise,
+        while a server is waited for.
         """
         if self.is_remote:
             from mapreduce.ranges import ObjectFile  # noqa: PLC0415 - threads
 
             size = self.size or 0
             end = size if stop is None else stop
-            return cast(BinaryIO, ObjectFile(self.path, size, self.etag, end))
+            return cast(BinaryIO, ObjectFile(self.path, size, self.etag, end, tick))
         if self.path == STDIN:
             return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO without a writer would block
@@ -183,11 +184,12 @@ def _look(url: Remote) -> Source:
     form = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
     text = first_text(head, codec, str(url)) if codec else head
     start = 0 if form == PARQUET else first_line(printable(url), text[:HEAD])
-    line = b"" if form == PARQUET else text[start:].partition(b"\n")[0]
+    line, newline, _ = text[start:].partition(b"\n")
+    told = newline or end == url.size or form == PARQUET  # a block of bzip2 is longer than the head
     return Source(
         *(0, str(url), url.size, 0, 0, url.mtime, 0 if form else start, form),
         etag=url.etag,
-        line=line,
+        line=None if not told else b"" if form == PARQUET else line,
     )
 
 

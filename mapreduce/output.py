@@ -44,6 +44,8 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None
     """Raise ``UsageError`` if a target cannot be written or is one of the inputs."""
     read = [status for path in inputs if (status := _status(path))]
     for target in targets:
+        if str(target).startswith("s3:/"):
+            raise UsageError(f"{printable(str(target))}: outputs are files; copy them to S3 then")
         status = _status(target)
         if status and any(os.path.samestat(status, other) for other in read):
             raise UsageError(f"{printable(str(target))}: is an input; choose another output")

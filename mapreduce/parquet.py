@@ -25,13 +25,15 @@ NULL: Final = "-"
 """The text of no value, as flow logs write it."""
 
 
-def choose_columns(source: Source, mapper_for: Callable[[str, bytes], Mapper]) -> Source:
+def choose_columns(
+    source: Source, mapper_for: Callable[[str, bytes], Mapper], tick: Callable[[int], None]
+) -> Source:
     """Return the source with what counts it and the names of the columns that this needs.
 
     The names of all columns are its header, with ``-`` for ``_``, as AWS writes them. Raises
     ``UsageError`` if pyarrow is missing, ``InputError`` if the file is damaged.
     """
-    with source.open() as file:
+    with source.open(tick=tick) as file:
         names = _opened(source, file).schema_arrow.names
     header = " ".join(name.replace("_", "-") for name in names)
     mapper: Any = mapper_for(source.name, header.encode("utf-8", "surrogateescape"))
@@ -49,9 +51,9 @@ def choose_columns(source: Source, mapper_for: Callable[[str, bytes], Mapper]) -
     return dataclasses.replace(source, mapper=mapper, columns=columns)
 
 
-def row_groups(source: Source) -> Iterator[tuple[int, int]]:
+def row_groups(source: Source, tick: Callable[[int], None]) -> Iterator[tuple[int, int]]:
     """Yield the range of bytes of each row group."""
-    with source.open() as file:
+    with source.open(tick=tick) as file:
         starts = _starts(source, _opened(source, file))
     yield from pairwise([*starts, source.size or 0])
 

@@ -34,8 +34,8 @@ def expand(names: Iterable[str | os.PathLike[str]], selection: Selection = ANYTH
         for one in listed:
             found.update(_files(one, selection))
     wanted = [path for path in found if selection == ANYTHING or selection.holds(path)]
-    if found and not wanted:
-        raise UsageError(f"of {len(found):,} inputs none is of this time, account and region")
+    if selection != ANYTHING and not wanted:
+        raise UsageError("none of the inputs is of this time, account and region")
     return sorted(wanted, key=os.fsencode)
 
 
@@ -52,24 +52,24 @@ def _listed(path: str) -> Iterator[str]:
 def _files(name: str, selection: Selection) -> Iterable[str]:
     if name.startswith(SCHEME):
         found = list_objects(name, None if selection == ANYTHING else selection.may_hold)
-        return _some(found, f"{printable(name)}: holds no object that is wanted")
+        return _some(found, f"{printable(name)}: holds no object", selection)
     if name == STDIN or "\0" in name:
         return [name]
     if os.path.isdir(name):  # noqa: PTH112 - a hundred thousand Paths cost a second
-        return _some(_walk(name), f"{printable(name)}: holds no file")
+        return _some(_walk(name, selection), f"{printable(name)}: holds no file", selection)
     if glob.has_magic(name) and not os.path.lexists(name):
-        return _some(_match(name), f"{printable(name)}: matches no file")
+        return _some(_match(name, selection), f"{printable(name)}: matches no file", selection)
     return [name]
 
 
-def _some(files: Iterable[str], otherwise: str) -> list[str]:
+def _some(files: Iterable[str], otherwise: str, selection: Selection) -> list[str]:
     found = list(files)
-    if not found:
+    if not found and selection == ANYTHING:
         raise UsageError(otherwise)
     return found
 
 
-def _match(pattern: str) -> Iterator[str]:
+def _match(pattern: str, selection: Selection) -> Iterator[str]:
     named = pattern.split("/")
     for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207
         parts = [part for part in path.split("/") if part.startswith("_") and part not in named]
@@ -78,11 +78,14 @@ def _match(pattern: str) -> Iterator[str]:
         if not os.path.isdir(path):  # noqa: PTH112
             yield path
         elif named[-1] != "**":  # which matches what is below it, too
-            yield from _walk(path)
+            yield from _walk(path, selection)
 
 
-def _walk(directory: str) -> Iterator[str]:
-    """Yield the files below a directory; links to directories are not followed."""
+def _walk(directory: str, selection: Selection) -> Iterator[str]:
+    """Yield the files below a directory; links to directories are not followed.
+
+    A directory that holds nothing of the selection is not looked into.
+    """
     try:
         with os.scandir(directory) as entries:
             below = [entry for entry in entries if not entry.name.startswith((".", "_"))]
@@ -90,6 +93,7 @@ def _walk(directory: str) -> Iterator[str]:
         raise UsageError(f"{printable(directory)}: {error.strerror}") from error
     for entry in below:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
+            if selection == ANYTHING or selection.may_hold(f"{entry.path}/"):
+                yield from _walk(entry.path, selection)
         elif not entry.is_dir():
             yield entry.path

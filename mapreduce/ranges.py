@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -20,8 +21,16 @@ AHEAD: Final = 4
 class ObjectFile(io.RawIOBase):
     """An object; nothing behind byte ``stop`` is fetched. To read may raise ``InputError``."""
 
-    def __init__(self, url: str, size: int, etag: str, stop: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        size: int,
+        etag: str,
+        stop: int,
+        tick: Callable[[int], None] | None = None,
+    ) -> None:
         super().__init__()
+        self._tick = tick
         self._url, self._size, self._etag, self._stop = url, size, etag, stop
         self._threads = ThreadPoolExecutor(AHEAD)
         self._coming: deque[Future[memoryview]] = deque()
@@ -51,7 +60,7 @@ class ObjectFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         if not self._held:
             self._ask()
-            self._held = self._coming.popleft().result() if self._coming else self._held
+            self._held = self._wait(self._coming.popleft()) if self._coming else self._held
             self._ask()
         size = min(len(view), len(self._held))
         view[:size] = self._held[:size]
@@ -72,6 +81,14 @@ class ObjectFile(io.RawIOBase):
             task = self._threads.submit(read_range, self._url, self._asked, end, self._etag)
             self._coming.append(task)
             self._asked, self._next = end, min(LARGE, 2 * self._next)
+
+    def _wait(self, coming: Future[memoryview]) -> memoryview:
+        while self._tick:
+            try:
+                return coming.result(timeout=0.1)
+            except TimeoutError:  # ours: what is wrong with the range is an InputError
+                self._tick(0)
+        return coming.result()
 
     def _drop(self) -> None:
         for future in self._coming:

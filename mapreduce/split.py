@@ -105,10 +105,13 @@ def find_splits(
     """
     trial = [pace.trial] if pace.trial and workers > 1 else []
     for found in sources:
-        if found.form == PARQUET:
-            yield from _row_groups(found, mapper_for or (lambda _name, _line: cast(Mapper, mapper)))
+        if found.size == 0:  # an object, which may be the mark of a directory
             continue
-        with found.open() as file:
+        if found.form == PARQUET:
+            chosen = mapper_for or (lambda _name, _line: cast(Mapper, mapper))
+            yield from _row_groups(found, chosen, tick)
+            continue
+        with found.open(tick=tick) as file:
             source = found if found.line is None else replace(found, line=None)
             if mapper_for and source.size is not None:
                 line = _first(source, file) if found.line is None else found.line[:FIRST]
@@ -127,11 +130,11 @@ def find_splits(
                 trial = []
 
 
-def _row_groups(source: Source, mapper_for: MapperFor) -> Iterator[Split]:
+def _row_groups(source: Source, mapper_for: MapperFor, tick: Tick) -> Iterator[Split]:
     from mapreduce import parquet  # noqa: PLC0415 - pyarrow is optional
 
-    chosen = parquet.choose_columns(source, mapper_for)
-    for start, end in parquet.row_groups(chosen):
+    chosen = parquet.choose_columns(source, mapper_for, tick)
+    for start, end in parquet.row_groups(chosen, tick):
         yield Split(chosen, start, end)
 
 

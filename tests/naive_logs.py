@@ -114,12 +114,12 @@ def _add(
     sums = [0 if record[name] == b"-" else number_of(record[name], 10**1000) for name in weights]
     if no_flow:
         answer.skipped += 1
-    elif None in key or None in sums:
-        answer.malformed += 1
     elif action != "all" and record["action"] != action.encode():
         known = record["action"] in (b"ACCEPT", b"REJECT", b"-")
         answer.skipped += known
         answer.malformed += not known
+    elif None in key or None in sums:
+        answer.malformed += 1
     else:
         measures = answer.keys.setdefault(
             tuple(part for part in key if part is not None), [0] * (1 + len(sums))

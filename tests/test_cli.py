@@ -509,6 +509,8 @@ def test_text_is_exact_unless_a_spreadsheet_is_to_read_it(shell: Shell) -> None:
         (["wordcount", "text.txt", "--stats", "link.txt"], "link.txt: is an input"),
         (["flowlogs", "flows.log", "-l", "lookup.csv", "--stats", "lookup.csv"], "is an input"),
         (["wordcount", "text.txt", "--stats", "taken"], "taken: is a directory"),
+        (["wordcount", "text.txt", "-o", "s3://b/out"], "outputs are files"),
+        (["wordcount", "text.txt", "--stats", "s3://b/stats"], "outputs are files"),
         (["wordcount", "text.txt", "--stats", "text.txt/stats"], "cannot be made"),
         (["wordcount", "text.txt", "--stats", "loop"], "loop"),
         (["wordcount", "text.txt", "-o", "taken", "--stats", "taken/wordcount.csv"], "taken/word"),

@@ -39,8 +39,10 @@ def test_both_layouts_tell_account_region_and_day(directory: str) -> None:
         ("AWSLogs/1/vpcflowlogs/eu-west-1/2023/02/29/", None, None),
         ("AWSLogs/1/vpcflowlogs/eu-west-1/2023/13/", None, None),
         ("AWSLogs/1/vpcflowlogs/eu-west-1/", None, None),
-        ("year=2024/day=01/", None, None),
+        ("year=2024/day=01/", at(2024, 1, 1), at(2025, 1, 1)),
         ("year=9999/", None, None),
+        ("year=\N{SUPERSCRIPT TWO}/", None, None),
+        ("year=2024/month=May/day=03/", at(2024, 1, 1), at(2025, 1, 1)),
         ("year=9999/month=12/day=31/", None, None),
         (NAME, at(2024, 5, 1, 23, 55), at(2024, 5, 1, 23, 55)),
         ("month=05/", None, None),
@@ -63,6 +65,13 @@ def test_a_name_tells_more_than_its_directory() -> None:
     assert selection.holds(PLAIN + NAME)
     assert not parse_selection("2024-05-01T23:56", None, [], []).holds(PLAIN + NAME)
     assert parse_selection("2024-05-01T23:56", None, [], []).holds(PLAIN + "unnamed.log")
+
+
+def test_a_directory_may_hold_what_was_delivered_about_its_day() -> None:
+    selection = parse_selection("2024-05-02", "2024-05-03", [], [])
+    days = [f"AWSLogs/1/vpcflowlogs/eu-west-1/2024/05/{day:02}/" for day in (1, 2, 3, 4)]
+    assert [selection.may_hold(day) for day in days] == [True, True, True, False]
+    assert [selection.holds(f"{day}x.log") for day in days] == [False, True, False, False]
 
 
 def test_times_are_from_since_to_before_until() -> None:

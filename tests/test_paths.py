@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.count import count
 from mapreduce import UsageError, run
+from mapreduce.delivery import Selection
 from mapreduce.inputs import find_sources
 from mapreduce.paths import expand
 
@@ -129,3 +130,24 @@ def test_ten_thousand_files_are_all_counted(tmp_path: Path) -> None:
     found = run(count("1"), [tmp_path], workers=2)
     assert (found.stats.inputs, found.stats.lines) == (10_000, 10_000)
     assert set(found.counts.values()) == {250}
+
+
+def test_directories_that_hold_nothing_of_the_selection_are_not_looked_into(tmp_path: Path) -> None:
+    logs = tmp_path / "AWSLogs"
+    for account in "12":
+        (logs / account).mkdir(parents=True)
+        (logs / account / "x.log").touch()
+    (logs / "2").chmod(0)
+    looked: list[str] = []
+    scandir = os.scandir
+
+    def look(path: str) -> object:
+        looked.append(path)
+        return scandir(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.scandir", look)
+        found = expand([tmp_path], Selection(accounts=("1",)))
+    (logs / "2").chmod(0o700)
+    assert found == [str(logs / "1" / "x.log")]
+    assert str(logs / "2") not in looked

@@ -222,6 +222,7 @@ def test_measures_are_the_same_by_any_number_of_workers(
         ({"by": "dstport,,protocol"}, "--by: '' is no name of a field"),
         ({"by": "Dst"}, "--by: 'Dst' is no name of a field"),
         ({"by": "dstport,dstport"}, "--by: names one twice"),
+        ({"by": ",".join(f"f{n}" for n in range(61))}, "--by: 61 fields, more than 60"),
         ({"measure": ["flow"]}, "--measure: 'flow' is none of flows, packets, bytes"),
         ({"measure": ["bytes", "bytes"]}, "--measure: names one twice"),
         ({"by": "vpc-id", "log_format": "dstport protocol"}, "--log-format: has no field vpc-id"),
@@ -262,6 +263,31 @@ def test_a_log_of_another_form_has_the_fields_that_the_default_lacks(write_logs:
     found = run(job, write_logs(b"vpc-id action\nvpc-1 ACCEPT\nvpc-1 REJECT\n- -\n"))
     assert list(found.tables[0].rows) == [("vpc-1", 2)]
     assert (found.stats.skipped, found.stats.malformed) == (2, 0)
+
+
+@pytest.mark.parametrize("log", [b"", b"\n", record(b"-", b"-", b"NODATA"), b"malformed"])
+@pytest.mark.parametrize("measures", [("flows", "bytes"), ("packets", "bytes"), ("bytes",)])
+def test_a_log_without_flows_has_all_columns(
+    write_logs: WriteLogs, log: bytes, measures: tuple[str, ...]
+) -> None:
+    tags, pairs = tables(write_logs, log, measures=measures)
+    assert tags[1:] == [("Untagged", *[0] * len(measures))]
+    assert len(tags[0]) == len(tags[1])
+    assert pairs[1:] == []
+
+
+def test_what_is_skipped_needs_no_room_among_the_keys(
+    write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapreduce.fields.REMEMBERED", 5)
+    others = [(f"10.0.1.{n}", "443", "6", "1", "1", "ACCEPT", "OK") for n in range(20)] * 3
+    wanted = ("10.0.0.2", "443", "6", "1", "7", "REJECT", "OK")
+    job = FlowLogs({}, question=Question(("srcaddr",), ("flows", "bytes"), "REJECT"))
+    log = lines(*others, wanted, *others)
+    for block_size in (50, 200, 100_000):
+        found = run(job, write_logs(log), max_keys=1, block_size=block_size)
+        assert list(found.tables[0].rows) == [("10.0.0.2", 1, 7)]
+        assert (found.stats.counted, found.stats.skipped) == (1, 121)
 
 
 def test_quotes_are_kept_but_for_the_one_that_closes_a_row_of_csv(write_logs: WriteLogs) -> None:
