@@ -112,7 +112,10 @@ def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:
         return [text.decode(errors="surrogateescape") for text in plain]
     digits = len(str(NUMBERS[name]))  # and no more: int() refuses more than 4300 zeros
     if name != "protocol":
-        return [int(text[-digits:]) for text in b" ".join(texts).replace(b'"', b"").split()]
+        try:
+            return [int(text[-digits:]) for text in texts]
+        except ValueError:  # the quote
+            return [int(text.rstrip(b'"')[-digits:]) for text in texts]
     values = {text: int(text.rstrip(b'"')[-digits:]) for text in set(texts)}  # few
     return map(values.__getitem__, texts)
 

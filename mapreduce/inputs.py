@@ -13,15 +13,17 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from mapreduce.compression import find_codec, first_text
 from mapreduce.delivery import ANYTHING, Selection
 from mapreduce.errors import InputError, UsageError
 from mapreduce.job import Mapper
-from mapreduce.objects import SCHEME, Remote, read_range
-from mapreduce.paths import STDIN, expand
+from mapreduce.paths import OBJECT, STDIN, expand
 from mapreduce.printable import printable
+
+if TYPE_CHECKING:
+    from mapreduce.objects import Remote
 
 HEAD = 10
 """Bytes that tell what an input is."""
@@ -70,7 +72,7 @@ class Source:
     @property
     def is_remote(self) -> bool:
         """Whether it is an object in S3."""
-        return self.path.startswith(SCHEME)
+        return self.path.startswith(OBJECT)
 
     @property
     def weight(self) -> int:
@@ -123,9 +125,9 @@ def find_sources(
         return sources
     sources, known = [], set[tuple[int, int]]()
     paths = expand((one.path if isinstance(one, Source) else one for one in given), selection)
-    remote = _look_at([path for path in paths if isinstance(path, Remote)])
+    remote = _look_at([cast("Remote", path) for path in paths if path.startswith(OBJECT)])
     for path in paths:
-        if isinstance(path, Remote):
+        if path.startswith(OBJECT):
             sources.append(replace(next(remote), index=len(sources)))
             continue
         found = _find(len(sources), path)
@@ -175,6 +177,8 @@ def _look_at(objects: Sequence[Remote]) -> Iterator[Source]:
 
 
 def _look(url: Remote) -> Source:
+    from mapreduce.objects import read_range  # noqa: PLC0415 - costs a small run 2 ms
+
     try:
         end = min(url.size, FIRST_BYTES)
         head = bytes(read_range(url, 0, end, url.etag)) if end else b""
