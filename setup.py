@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 
 native = Extension(
     "mapreduce.kernel._native",
-    sources=[f"mapreduce/kernel/_{name}.c" for name in ("native", "ranking", "unpack")],
+    sources=[f"mapreduce/kernel/_{name}.c" for name in ("native", "packing", "ranking")],
     depends=[str(header) for header in Path("mapreduce/kernel").glob("*.h")],
     extra_compile_args=["-O2", "-std=c11"],
     py_limited_api=True,

@@ -1,7 +1,7 @@
 /* The native kernel: count the raw bytes of chosen fields of each line of a block.
  *
  * It knows nothing of what the fields mean. One block after the other is scanned (_scan.h) without
- * the GIL into a table (_table.h) that lives across blocks and is packed (_packed.h) to travel. What
+ * the GIL into a table (_table.h) that lives across blocks and is packed (_packing.c) to travel. What
  * is merged at last can be ranked (_ranking.c). The hash is seeded by the caller with random bytes,
  * because a log is written by attackers too. There is no global state. This file is the Python side.
  */
@@ -190,65 +190,10 @@ FieldTable_forget(PyObject *object, PyObject *keys)
 }
 
 static PyObject *
-pack(Table *table)
-{
-    Packed head;
-    size_t size = packed_size(table, &head);
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-    if (bytes != NULL)
-        table_pack(table, &head, (uint8_t *)PyBytes_AsString(bytes));
-    return bytes;
-}
-
-static PyObject *
 FieldTable_drain(PyObject *object, PyObject *Py_UNUSED(none))
 {
     FieldTable *self = idle_table(object);
     return self ? pack(&self->table) : NULL;
-}
-
-int
-check_packed(const char *data, Py_ssize_t size)
-{
-    if (is_packed((const uint8_t *)data, (size_t)size))
-        return 0;
-    PyErr_SetString(PyExc_ValueError, "these are no packed counts");
-    return -1;
-}
-
-static PyObject *
-merge(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    const char *packed[2], *seed;
-    Py_ssize_t size[2], seed_size;
-    Table table = {0};
-    if (!PyArg_ParseTuple(args, "y#y#y#", &packed[0], &size[0], &packed[1], &size[1], &seed,
-                          &seed_size))
-        return NULL;
-    if (check_packed(packed[0], size[0]) < 0 || check_packed(packed[1], size[1]) < 0)
-        return NULL;
-    if (seed_size != sizeof table.seed) {
-        PyErr_SetString(PyExc_ValueError, "the seed has another size");
-        return NULL;
-    }
-    uint64_t weights = load64((const uint8_t *)packed[0] + offsetof(Packed, weights));
-    if (weights != load64((const uint8_t *)packed[1] + offsetof(Packed, weights))) {
-        PyErr_SetString(PyExc_ValueError, "these are not of as many weights");
-        return NULL;
-    }
-    memcpy(table.seed, seed, sizeof table.seed);
-    table.weights = (unsigned)weights;
-    int result;
-    Py_BEGIN_ALLOW_THREADS
-    int larger = size[1] > size[0];
-    result = table_reserve(&table, load64((const uint8_t *)packed[larger]),
-                           (size_t)size[larger] / UNIT);
-    for (int i = 0; i < 2 && result == 0; i++)
-        result = table_add_packed(&table, (const uint8_t *)packed[i]);
-    Py_END_ALLOW_THREADS
-    PyObject *bytes = result < 0 ? PyErr_NoMemory() : pack(&table);
-    table_clear(&table);
-    return bytes;
 }
 
 static PyMethodDef FieldTable_methods[] = {

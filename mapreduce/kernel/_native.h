@@ -4,10 +4,18 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "_table.h"
+
 extern PyType_Spec Ranking_spec;
 
 /* Return 0, or -1 with an exception if data is no packed counts. */
 int check_packed(const char *data, Py_ssize_t size);
+
+/* Pack the counts of a table and set them to 0. */
+PyObject *pack(Table *table);
+
+/* Merge two packed counts, hashing with a seed. */
+PyObject *merge(PyObject *module, PyObject *args);
 
 /* Return packed counts as a list of dicts by key: the counts, then the sums of each weight. */
 PyObject *unpack(PyObject *module, PyObject *data);

@@ -4,20 +4,27 @@
  * leave the machine.
  */
 #pragma once
-#include "_table.h"
+#include "_batch.h"
 
 typedef struct {
     uint64_t keys, total, weights;
 } Packed;
 
+static inline Packed
+head_of(const uint8_t *packed)
+{
+    Packed head;
+    memcpy(&head, packed, sizeof head);
+    return head;
+}
+
 /* Return whether data is packed counts and nothing else. */
 static inline int
 is_packed(const uint8_t *data, size_t size)
 {
-    Packed head;
-    if (size < sizeof head)
+    if (size < sizeof(Packed))
         return 0;
-    memcpy(&head, data, sizeof head);
+    Packed head = head_of(data);
     size_t place = sizeof head;
     if (head.weights > MAX_WEIGHTS)
         return 0;
@@ -38,9 +45,8 @@ is_packed(const uint8_t *data, size_t size)
 static inline int
 table_add_packed(Table *table, const uint8_t *data)
 {
-    Packed head;
+    Packed head = head_of(data);
     Batch batch = {.used = 0};
-    memcpy(&head, data, sizeof head);
     data += sizeof head;
     for (uint64_t i = 0; i < head.keys; i++) {
         Record record;

@@ -5,8 +5,6 @@
  * in the sorted array itself, and records are read once per word and not once per comparison.
  */
 #pragma once
-#include <stddef.h>
-
 #include "_packed.h"
 
 enum {
@@ -105,7 +103,7 @@ ranked_items(const uint8_t *data, size_t size)
         free(spare);
         return NULL;
     }
-    unsigned weights = (unsigned)load64(data + offsetof(Packed, weights));
+    unsigned weights = (unsigned)head_of(data).weights;
     data += sizeof(Packed);
     for (size_t i = 0; i < size; i++) {
         Record record = record_of(data);

@@ -1,6 +1,61 @@
-/* The Python side of packed counts as dicts: one of counts, one for each weight's sums. */
+/* The Python side of packed counts: made of a table, checked, merged, and given as dicts. */
 #include "_native.h"
 #include "_packed.h"
+
+PyObject *
+pack(Table *table)
+{
+    Packed head;
+    size_t size = packed_size(table, &head);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (bytes != NULL)
+        table_pack(table, &head, (uint8_t *)PyBytes_AsString(bytes));
+    return bytes;
+}
+
+int
+check_packed(const char *data, Py_ssize_t size)
+{
+    if (is_packed((const uint8_t *)data, (size_t)size))
+        return 0;
+    PyErr_SetString(PyExc_ValueError, "these are no packed counts");
+    return -1;
+}
+
+PyObject *
+merge(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *packed[2], *seed;
+    Py_ssize_t size[2], seed_size;
+    Table table = {0};
+    if (!PyArg_ParseTuple(args, "y#y#y#", &packed[0], &size[0], &packed[1], &size[1], &seed,
+                          &seed_size))
+        return NULL;
+    if (check_packed(packed[0], size[0]) < 0 || check_packed(packed[1], size[1]) < 0)
+        return NULL;
+    if (seed_size != sizeof table.seed) {
+        PyErr_SetString(PyExc_ValueError, "the seed has another size");
+        return NULL;
+    }
+    uint64_t weights = head_of((const uint8_t *)packed[0]).weights;
+    if (weights != head_of((const uint8_t *)packed[1]).weights) {
+        PyErr_SetString(PyExc_ValueError, "these are not of as many weights");
+        return NULL;
+    }
+    memcpy(table.seed, seed, sizeof table.seed);
+    table.weights = (unsigned)weights;
+    int result;
+    Py_BEGIN_ALLOW_THREADS
+    int larger = size[1] > size[0];
+    result = table_reserve(&table, head_of((const uint8_t *)packed[larger]).keys,
+                           (size_t)size[larger] / UNIT);
+    for (int i = 0; i < 2 && result == 0; i++)
+        result = table_add_packed(&table, (const uint8_t *)packed[i]);
+    Py_END_ALLOW_THREADS
+    PyObject *bytes = result < 0 ? PyErr_NoMemory() : pack(&table);
+    table_clear(&table);
+    return bytes;
+}
 
 /* Return a sum as an int. */
 static PyObject *
@@ -67,13 +122,11 @@ unpack(PyObject *Py_UNUSED(module), PyObject *data)
 {
     char *bytes;
     Py_ssize_t size;
-    Packed head;
     if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || check_packed(bytes, size) < 0)
         return NULL;
-    memcpy(&head, bytes, sizeof head);
-    unsigned weights = (unsigned)head.weights;
+    unsigned weights = (unsigned)head_of((const uint8_t *)bytes).weights;
     PyObject *columns = new_dicts(1 + (Py_ssize_t)weights);
-    for (Py_ssize_t place = sizeof head; columns != NULL && place < size;) {
+    for (Py_ssize_t place = sizeof(Packed); columns != NULL && place < size;) {
         Record record;
         memcpy(&record, bytes + place, sizeof record);
         if (put_record(columns, bytes + place, weights) < 0)
