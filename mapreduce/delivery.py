@@ -17,6 +17,9 @@ from typing import Final
 from mapreduce.errors import UsageError
 from mapreduce.printable import printable
 
+SCHEME: Final = "s3://"
+"""How the path of an object begins."""
+
 _PLAIN: Final = re.compile(
     r"(?:^|/)AWSLogs/(?:o-\w+/)?(?P<account>\d+)/(?:[^/]+/(?:(?P<region>[a-z][a-z0-9-]*)/"
     r"(?:(?P<year>\d{4})/(?:(?P<month>\d\d)/(?:(?P<day>\d\d)/(?:(?P<hour>\d\d)/)?)?)?)?)?)?"

@@ -113,6 +113,8 @@ def _run(
 ) -> Result:
     clock = Clock()
     sources = find_sources(inputs)
+    if any(source.is_remote for source in sources):
+        options = options.for_objects()
     targets.check(job, sources)
     with targets.spool() as spool:
         merged, workers = _count(job, sources, options, spool, clock)
@@ -144,32 +146,17 @@ def _count(
     """Map and reduce; return the merged partial, which is whole, and by how many processes."""
     pace, ledger = pace_of(job.mapper), _Ledger()
     cost = sum((source.size or pace.pays_from) * source.weight for source in sources)
-    remote = any(source.is_remote for source in sources)
-    small = cost < pace.pays_from and not remote  # a stream's length shows later
+    small = options.may_stay and cost < pace.pays_from  # a stream's length shows later
     processes = 1 if small else options.processes
     share = 1 if options.split_size else max(SMALLEST, cost // (16 * processes))
-    splits = find_splits(
-        sources,
-        workers=processes,
-        pace=pace,
-        split_size=options.split_size,
-        max_line=options.max_line,
-        mapper_for=getattr(job, "mapper_for", None),
-        mapper=job.mapper,
-        tick=options.tick,
-    )
+    splits = _splits(job, sources, processes, options)
     settings = MapSettings(
         job.mapper, options.block_size, SHOWN, options.max_line, options.max_keys, spool
     )
     clock.lap("plan")
     recorded = ledger.record(splits)
     with gather(
-        recorded,
-        processes,
-        settings=settings,
-        pace=pace,
-        share=share,
-        options=options.for_objects() if remote else options,
+        recorded, processes, settings=settings, pace=pace, share=share, options=options
     ) as crew:
         arrived = partial(_arrived, clock, None if crew.in_parent else options.tick)
         merged = map_reduce(
@@ -185,6 +172,21 @@ def _count(
     clock.lap("reduce")
     ledger.check(merged, sources)
     return merged, crew.workers
+
+
+def _splits(
+    job: Job, sources: Sequence[Source], processes: int, options: Options
+) -> Iterator[Split]:
+    return find_splits(
+        sources,
+        workers=processes,
+        pace=pace_of(job.mapper),
+        split_size=options.split_size,
+        max_line=options.max_line,
+        mapper_for=getattr(job, "mapper_for", None),
+        mapper=job.mapper,
+        tick=options.tick,
+    )
 
 
 def _path(name: str | os.PathLike[str] | None) -> Path | None:

@@ -69,7 +69,8 @@ class FieldCombiner:
         self._mapper = mapper
         self._table = mapper.table()
         self._judges = mapper.judge is not accept
-        self._skipped, self._in_table = set[bytes](), set[bytes]()
+        self._skipped = set[bytes]()  # keys that are judged already, with the table or without
+        self._in_table = set[bytes]()  # those of them whose lines the table counts for now
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._judges)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from mapreduce.compression import find_codec, first_text
-from mapreduce.delivery import ANYTHING, Selection
+from mapreduce.compression import codec_named, find_codec, first_text
+from mapreduce.delivery import ANYTHING, SCHEME, Selection
 from mapreduce.errors import InputError, UsageError
 from mapreduce.job import Mapper
-from mapreduce.paths import OBJECT, STDIN, expand
+from mapreduce.paths import STDIN, expand
 from mapreduce.printable import printable
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Source:
     @property
     def is_remote(self) -> bool:
         """Whether it is an object in S3."""
-        return self.path.startswith(OBJECT)
+        return self.path.startswith(SCHEME)
 
     @property
     def weight(self) -> int:
@@ -125,9 +125,9 @@ def find_sources(
         return sources
     sources, known = [], set[tuple[int, int]]()
     paths = expand((one.path if isinstance(one, Source) else one for one in given), selection)
-    remote = _look_at([cast("Remote", path) for path in paths if path.startswith(OBJECT)])
+    remote = _look_at([cast("Remote", path) for path in paths if path.startswith(SCHEME)])
     for path in paths:
-        if path.startswith(OBJECT):
+        if path.startswith(SCHEME):
             sources.append(replace(next(remote), index=len(sources)))
             continue
         found = _find(len(sources), path)
@@ -154,10 +154,7 @@ def _find(index: int, path: str) -> Source:
     plain = path != STDIN and stat.S_ISREG(status.st_mode) and status.st_size > 0
     size = status.st_size if plain else None
     head = _head(path) if plain else b""
-    codec = find_codec(head)
-    if codec:
-        codec.load()  # or what is missing is told before any work
-    form = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
+    form = _form(head)
     start = 0 if form else first_line(printable(path), head)
     identity = status.st_dev, status.st_ino, status.st_mtime_ns
     return Source(index, path, size, *identity, start, form)
@@ -184,17 +181,26 @@ def _look(url: Remote) -> Source:
         head = bytes(read_range(url, 0, end, url.etag)) if end else b""
     except InputError as error:
         raise UsageError(str(error)) from error
-    codec = find_codec(head)
-    form = PARQUET if head.startswith(b"PAR1") else codec.name if codec else ""
-    text = first_text(head, codec, str(url)) if codec else head
-    start = 0 if form == PARQUET else first_line(printable(url), text[:HEAD])
+    form = _form(head)
+    found = Source(0, str(url), url.size, 0, 0, url.mtime, 0, form, etag=url.etag)
+    if form == PARQUET:
+        return found
+    text = first_text(head, codec_named(form), found.name) if form else head
+    start = first_line(found.name, text[:HEAD])
     line, newline, _ = text[start:].partition(b"\n")
-    told = newline or end == url.size or form == PARQUET  # a block of bzip2 is longer than the head
-    return Source(
-        *(0, str(url), url.size, 0, 0, url.mtime, 0 if form else start, form),
-        etag=url.etag,
-        line=None if not told else b"" if form == PARQUET else line,
-    )
+    whole = newline or end == url.size  # a block of bzip2 is longer than what was looked at
+    return replace(found, start=0 if form else start, line=line if whole else None)
+
+
+def _form(head: bytes) -> str:
+    """Return the form of an input; raise ``UsageError``, before any work, if it cannot be read."""
+    if head.startswith(b"PAR1"):
+        return PARQUET
+    codec = find_codec(head)
+    if codec is None:
+        return ""
+    codec.load()  # which tells what is missing
+    return codec.name
 
 
 def _head(path: str) -> bytes:

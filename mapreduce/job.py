@@ -60,7 +60,7 @@ class Combiner(Protocol):
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         r"""Count one block of whole lines, each ended by ``\n``; locate ``wanted`` malformed."""
 
-    def drain(self) -> Drained | tuple[Counts, int]:
+    def drain(self) -> Drained:
         """Return what has been counted since the last drain."""
 
 
@@ -75,7 +75,8 @@ class Job(Protocol):
     """Anything that can be counted.
 
     ``finish`` is given a Counter. A job whose ``takes_packed`` is true is given the counts as they
-    come, packed or a Counter, for ``ranked``: with millions of keys that is ten times faster. A job
+    come, packed or a Counter: for ``ranked``, with millions of keys ten times faster, and for
+    ``columns``, the sums of its mapper's weights. A job
     that has ``mapper_for(name, first_line)``, which gives a Mapper, decides in the parent what an
     input looks like: by its first line, without its end, or ``split.FIRST`` bytes of it.
     """

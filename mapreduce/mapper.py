@@ -12,7 +12,7 @@ from typing import cast
 from mapreduce.blocks import Block, read_blocks
 from mapreduce.counts import merge
 from mapreduce.errors import InputError, LimitError, TaskError
-from mapreduce.job import Combiner, Drained, Mapper, Tally
+from mapreduce.job import Combiner, Mapper, Tally
 from mapreduce.partial import Partial
 from mapreduce.rejects import EXCERPT, Reject, Spool
 from mapreduce.split import Batch, Split
@@ -66,7 +66,7 @@ def map_splits(
             combiners[mapper] = _warm.pop(mapper) if mapper in _warm else mapper.start()
         total = _map_into(total, combiners[mapper], split, settings, tick)
     for combiner in combiners.values():
-        drained = Drained(*combiner.drain())
+        drained = combiner.drain()
         total = replace(
             total,
             counts=merge(total.counts, drained.counts),

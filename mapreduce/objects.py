@@ -16,10 +16,10 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeAlias
 
+from mapreduce.delivery import SCHEME
 from mapreduce.errors import InputError, MapReduceError, UsageError
 from mapreduce.printable import printable
 
-SCHEME: Final = "s3://"
 TRIES: Final = 3
 """How often a range is asked for, at most; each time the client tries several times itself."""
 PAUSE: Final = 0.2

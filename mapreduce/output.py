@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from mapreduce.delivery import SCHEME
 from mapreduce.errors import OutputError, UsageError
 from mapreduce.paths import STDIN
 from mapreduce.printable import printable
@@ -44,7 +45,7 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None
     """Raise ``UsageError`` if a target cannot be written or is one of the inputs."""
     read = [status for path in inputs if (status := _status(path))]
     for target in targets:
-        if str(target).startswith("s3:/"):
+        if str(target).startswith(SCHEME[:-1]):  # a Path keeps one slash of two
             raise UsageError(f"{printable(str(target))}: outputs are files; copy them to S3 then")
         status = _status(target)
         if status and any(os.path.samestat(status, other) for other in read):

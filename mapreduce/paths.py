@@ -10,13 +10,12 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mapreduce.delivery import ANYTHING, Selection
+from mapreduce.delivery import ANYTHING, SCHEME, Selection
 from mapreduce.errors import UsageError
 from mapreduce.printable import printable
 
 STDIN: Final = "-"
 LIST: Final = "@"
-OBJECT: Final = "s3://"
 
 
 def expand(names: Iterable[str | os.PathLike[str]], selection: Selection = ANYTHING) -> list[str]:
@@ -50,7 +49,7 @@ def _listed(path: str) -> Iterator[str]:
 
 
 def _files(name: str, selection: Selection) -> Iterable[str]:
-    if name.startswith(OBJECT):
+    if name.startswith(SCHEME):
         from mapreduce.objects import list_objects  # noqa: PLC0415 - costs a small run 2 ms
 
         found = list_objects(name, None if selection == ANYTHING else selection.may_hold)

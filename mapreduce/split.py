@@ -112,10 +112,7 @@ def find_splits(
             yield from _row_groups(found, chosen, tick)
             continue
         with found.open(tick=tick) as file:
-            source = found if found.line is None else replace(found, line=None)
-            if mapper_for and source.size is not None:
-                line = _first(source, file) if found.line is None else found.line[:FIRST]
-                source = replace(source, mapper=mapper_for(source.name, line))
+            source = _told(found, file, mapper_for)
             if source.size is None:
                 size = max(HEAD, min(split_size or CHUNK, max_line + 1))
                 chunks = read_stream(source, file, size, max_line, tick)
@@ -136,6 +133,18 @@ def _row_groups(source: Source, mapper_for: MapperFor, tick: Tick) -> Iterator[S
     chosen = parquet.choose_columns(source, mapper_for, tick)
     for start, end in parquet.row_groups(chosen, tick):
         yield Split(chosen, start, end)
+
+
+def _told(found: Source, file: BinaryIO, mapper_for: MapperFor | None) -> Source:
+    """Return a source with what counts it, as its first line says, which need not travel on.
+
+    A stream says it later.
+    """
+    source = replace(found, line=None)
+    if mapper_for is None or source.size is None:
+        return source
+    line = _first(source, file) if found.line is None else found.line[:FIRST]
+    return replace(source, mapper=mapper_for(source.name, line))
 
 
 def _first(source: Source, file: BinaryIO) -> bytes:

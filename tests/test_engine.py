@@ -36,7 +36,7 @@ from jobs.wordcount import wordcount
 from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.engine import SHOWN
 from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
-from mapreduce.job import Judgement, Mapper, Tally
+from mapreduce.job import Drained, Judgement, Mapper, Tally
 from mapreduce.options import usable_cpus
 from mapreduce.pace import Pace
 
@@ -384,8 +384,8 @@ class Liar:
     def map_block(self, block: memoryview, _wanted: int, /) -> Tally:
         return Tally(bytes(block).count(b"\n") + self.lines, self.skipped, self.malformed)
 
-    def drain(self) -> tuple[Counter[bytes], int]:
-        return Counter(), 9 + self.counted
+    def drain(self) -> Drained:
+        return Drained(Counter(), 9 + self.counted)
 
 
 @pytest.mark.parametrize(
