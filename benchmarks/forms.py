@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from jobs.layout import DEFAULT
-from mapreduce.inputs import find_sources
-from mapreduce.split import find_splits
+from mapreduce.inputs.sources import find_sources
+from mapreduce.jobs.flowlogs.layout import DEFAULT
+from mapreduce.splits.split import find_splits
 
 HEADER = " ".join(DEFAULT.names).encode() + b"\n"
 CUSTOM = ("protocol", "dstport", "log-status", "srcaddr", "bytes")

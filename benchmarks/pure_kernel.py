@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from mapreduce.kernel import _pure
-from mapreduce.mapper import BLOCK
+from mapreduce.mapping.task import BLOCK
 
 PAIR = re.compile(rb"(?m)^(?:\S+ ){6}(\S+ \S+)")
 

@@ -29,7 +29,7 @@ import report
 import typer
 from peers import GZIP_PEERS, PEERS, Peer, bare_isal
 
-from jobs.protocols import protocol_number
+from mapreduce.jobs.flowlogs.protocols import protocol_number
 
 HERE = Path(__file__).parent
 OURS = "mapreduce"

@@ -1,1 +1,1 @@
-"""The jobs that come with the engine: each is the function NAME in the module ``jobs/NAME.py``."""
+"""The jobs that come with the engine: each is the function NAME in ``mapreduce.jobs.NAME``."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from mapreduce import FieldMapper, Table, UsageError
-from mapreduce.counts import Counts, ranked
+from mapreduce.reducing.counts import Counts, ranked
 
 
 @dataclass(frozen=True)

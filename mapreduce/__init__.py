@@ -1,6 +1,6 @@
 """Count anything in line-oriented data, on every core, without losing a line.
 
->>> from jobs.wordcount import wordcount
+>>> from mapreduce.jobs.wordcount import wordcount
 >>> from mapreduce import run
 >>> run(wordcount(), ["data/flowlogs-small.log"]).stats.lines > 0
 True
@@ -8,12 +8,12 @@ True
 
 from mapreduce.engine import Result, run
 from mapreduce.errors import MapReduceError, UsageError
-from mapreduce.fields import FieldMapper
 from mapreduce.job import SKIPPED, Job, KeyCount
-from mapreduce.lines import LineMapper, Malformed
-from mapreduce.rejects import Reject
-from mapreduce.stats import Stats
-from mapreduce.table import Table
+from mapreduce.mapping.fields import FieldMapper
+from mapreduce.mapping.lines import LineMapper, Malformed
+from mapreduce.outputs.rejects import Reject
+from mapreduce.outputs.stats import Stats
+from mapreduce.outputs.table import Table
 
 __all__ = [
     "SKIPPED",

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from mapreduce.signals import StopRequest
+from mapreduce.cli.signals import StopRequest
 
 GC_THRESHOLD: Final = 200_000
 """New containers between two looks for garbage in cycles. Counting makes millions that are in none:
@@ -24,7 +24,7 @@ def main(command: str | None = None) -> int:
     gc.set_threshold(GC_THRESHOLD)
     stop = StopRequest()
     stop.take_over()
-    from mapreduce.cli import execute  # noqa: PLC0415 - after the signals
+    from mapreduce.cli.app import execute  # noqa: PLC0415 - after the signals
 
     try:
         return execute(sys.argv[1:], stop, command)

@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import Any, cast
 
 from mapreduce import kernel
-from mapreduce.counts import Counts, unpack
-from mapreduce.crew import gather
 from mapreduce.errors import ConservationError, MalformedError, UsageError
-from mapreduce.inputs import Source, find_sources, growth
+from mapreduce.formats.stream import MAX_LINE, Tick
+from mapreduce.inputs.sources import Source, find_sources, growth
 from mapreduce.job import Job
-from mapreduce.mapper import BLOCK, MAX_KEYS, MapSettings
+from mapreduce.kernel.pace import pace_of
+from mapreduce.mapping.task import BLOCK, MAX_KEYS, MapSettings
 from mapreduce.options import Options, no_progress
-from mapreduce.pace import pace_of
-from mapreduce.partial import Partial
-from mapreduce.reduce import MapPool, map_reduce
-from mapreduce.rejects import Budget, Reject, Spool
-from mapreduce.split import SMALLEST, Split, find_splits
-from mapreduce.stats import Clock, Stats
-from mapreduce.stream import MAX_LINE, Tick
-from mapreduce.table import Table, for_spreadsheets
-from mapreduce.targets import Targets
+from mapreduce.outputs.rejects import Budget, Reject, Spool
+from mapreduce.outputs.stats import Clock, Stats
+from mapreduce.outputs.table import Table, for_spreadsheets
+from mapreduce.outputs.targets import Targets
+from mapreduce.reducing.counts import Counts, unpack
+from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.tree import MapPool, map_reduce
+from mapreduce.splits.crew import gather
+from mapreduce.splits.split import SMALLEST, Split, find_splits
 
 SHOWN = 10
 """Malformed lines that a run locates."""

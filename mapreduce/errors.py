@@ -92,3 +92,12 @@ class Stopped(MapReduceError):  # noqa: N818 - not a fault
 
     def __str__(self) -> str:
         return f"stopped by {self.name}; nothing was written"
+
+
+def printable(text: str) -> str:
+    """Return text of any origin with everything that could steer a terminal escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from mapreduce.counts import Counts, ranked
-from mapreduce.table import Table
+from mapreduce.outputs.table import Table
+from mapreduce.reducing.counts import Counts, ranked
 
 
 class Verdict(enum.Enum):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mapreduce.errors import UsageError
-from mapreduce.mapper import BLOCK, MAX_KEYS
-from mapreduce.reduce import MapPool
-from mapreduce.rejects import Budget
-from mapreduce.stream import MAX_LINE, Tick
+from mapreduce.formats.stream import MAX_LINE, Tick
+from mapreduce.mapping.task import BLOCK, MAX_KEYS
+from mapreduce.outputs.rejects import Budget
+from mapreduce.reducing.tree import MapPool
 
 START_METHODS: Final = (None, "fork", "forkserver", "spawn")
 

@@ -31,15 +31,15 @@ if HAS_ATHERIS:
 else:
     watched = nullcontext()
 with watched:
-    from jobs.flowlogs import FlowLogs
-    from jobs.lookup import read_lookup
     from mapreduce import UsageError, kernel
-    from mapreduce.counts import ranked, unpack
-    from mapreduce.inputs import find_sources
+    from mapreduce.inputs.sources import find_sources
+    from mapreduce.jobs.flowlogs.job import FlowLogs
+    from mapreduce.jobs.flowlogs.lookup import read_lookup
     from mapreduce.kernel import _pure
-    from mapreduce.mapper import MapSettings, cool, map_task
-    from mapreduce.reduce import merge
-    from mapreduce.split import find_splits
+    from mapreduce.mapping.task import MapSettings, cool, map_task
+    from mapreduce.reducing.counts import ranked, unpack
+    from mapreduce.reducing.tree import merge
+    from mapreduce.splits.split import find_splits
 
 LOOKUP = {(443, 6): "web", (53, 17): "names"}
 FLOWS = FlowLogs(LOOKUP)

@@ -14,8 +14,8 @@ from collections import Counter
 from naive import count_fields
 
 from mapreduce import kernel
-from mapreduce.counts import columns as sums_of
-from mapreduce.counts import merge, unpack
+from mapreduce.reducing.counts import columns as sums_of
+from mapreduce.reducing.counts import merge, unpack
 
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 600, 5000]
 

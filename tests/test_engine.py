@@ -31,14 +31,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive import count_flow_logs
 
-from jobs.flowlogs import FlowLogs
-from jobs.wordcount import wordcount
 from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.engine import SHOWN
 from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
 from mapreduce.job import Drained, Judgement, Mapper, Tally
+from mapreduce.jobs.flowlogs.job import FlowLogs
+from mapreduce.jobs.wordcount import wordcount
+from mapreduce.kernel.pace import Pace
 from mapreduce.options import usable_cpus
-from mapreduce.pace import Pace
 
 FLOWS = FlowLogs(LOOKUP)
 LOG = b"".join(

@@ -13,8 +13,8 @@ from types import ModuleType
 import pytest
 import typer
 
-from jobs.flowlogs import flowlogs
 from mapreduce import run
+from mapreduce.jobs.flowlogs.job import flowlogs
 
 ROOT = Path(__file__).parents[1]
 SCRIPT, DATA = ROOT / "benchmarks" / "generate.py", ROOT / "data"

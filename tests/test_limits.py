@@ -14,11 +14,11 @@ from conftest import ReadStdin, WriteLogs, cut_sizes
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.count import count
-from jobs.wordcount import wordcount
 from mapreduce import Result, UsageError, kernel, run
 from mapreduce.errors import InputError, LimitError
-from mapreduce.pace import Pace
+from mapreduce.jobs.count import count
+from mapreduce.jobs.wordcount import wordcount
+from mapreduce.kernel.pace import Pace
 
 sizes = st.none() | cut_sizes
 lines = st.lists(st.integers(0, 30), min_size=1, max_size=12)
@@ -103,7 +103,7 @@ def test_more_keys_than_allowed_end_the_run_and_as_many_do_not(
 
 
 def test_malformed_lines_are_no_keys(write_logs: WriteLogs) -> None:
-    from jobs.flowlogs import FlowLogs
+    from mapreduce.jobs.flowlogs.job import FlowLogs
 
     junk = b"".join(b"2 1 e 1 2 3 port%d 6 1 1 1 1 A OK\n" % n for n in range(100))
     found = run(FlowLogs({}), write_logs(junk), max_keys=1)

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
-from mapreduce.counts import Counts
 from mapreduce.errors import UsageError
 from mapreduce.kernel import _pure
 from mapreduce.kernel._pure import ODD, Scan, are_numbers
-from mapreduce.pace import NATIVE, PYTHON
+from mapreduce.kernel.pace import NATIVE, PYTHON
+from mapreduce.reducing.counts import Counts
 
 try:
     from mapreduce.kernel import native

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
-from mapreduce.counts import Counts, PickledCounts
+from mapreduce.reducing.counts import Counts, PickledCounts
 
 NAME: Final = "pure"
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, overload
 
-from mapreduce.counts import rows_of
 from mapreduce.kernel import _native
 from mapreduce.kernel._pure import Scan, check_columns
-from mapreduce.table import ROWS, Row
+from mapreduce.outputs.table import ROWS, Row
+from mapreduce.reducing.counts import rows_of
 
 SEED_SIZE: Final = 32
 UNIT: Final = 16

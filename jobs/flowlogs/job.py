@@ -1,0 +1,213 @@
+"""Count AWS VPC flow logs by tag and by destination port and protocol, or by any fields.
+
+``records`` tells which records count, ``layout`` where their fields stand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
+
+from mapreduce import FieldMapper, Table, UsageError
+from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, find_layout, parse_format
+from mapreduce.jobs.flowlogs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
+from mapreduce.jobs.flowlogs.protocols import protocol_name
+from mapreduce.jobs.flowlogs.records import (
+    MEASURES,
+    NUMBERS,
+    Action,
+    Question,
+    mapper_of,
+    parse_question,
+)
+from mapreduce.kernel import ODD
+from mapreduce.outputs.table import Row
+from mapreduce.reducing.counts import Counts, columns
+
+TAGS: Final = "tag2count.csv"
+TAGGED: Final = Question()
+
+Key = TypeVar("Key")
+Values: TypeAlias = tuple[int | str, ...]
+"""The fields of a key: numbers and text."""
+
+
+@dataclass(frozen=True)
+class FlowLogs:
+    """The job; ``tags`` gives the tag of each (dstport, protocol number).
+
+    ``layout`` is that of logs without a header.
+    """
+
+    tags: Mapping[Pair, str]
+    side_inputs: Sequence[Path] = ()
+    layout: Layout = DEFAULT
+    question: Question = TAGGED
+    takes_packed: ClassVar[bool] = True
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The table of the tags, where there are any, and that of the keys."""
+        keys = "portprotocolcount.csv" if self.question.by == PAIR else "counts.csv"
+        return (TAGS, keys) if self.question.is_tagged else (keys,)
+
+    @cached_property
+    def mapper(self) -> FieldMapper:
+        """The mapper of a log that says nothing of its layout, were all that is needed in it."""
+        missing = [name for name in self.question.needed if name not in self.layout.names]
+        return mapper_of(Layout((*self.layout.names, *missing)), self.question)
+
+    def mapper_for(self, name: str, first_line: bytes) -> FieldMapper:
+        """Return what counts a log that begins with this line."""
+        layout = find_layout(first_line, self.layout)
+        return mapper_of(layout.checked(name, self.question.needed), self.question)
+
+    def finish(self, counts: Counts, /) -> Sequence[Table]:
+        """Return the measures of each tag and of each key; both sum to those of all records."""
+        by, measures = self.question.by, self.question.measures
+        keys, measured = _keys_and_measures(counts, self.question)
+        sums = [_summed(keys, values) for values in measured]
+        tables = [_key_table(self.outputs[-1], by, measures, sums)]
+        if not self.question.is_tagged:
+            return tables
+        if by != PAIR:
+            pair = itemgetter(*map(by.index, PAIR))
+            keys = [pair(key) for key in keys]
+            sums = [_summed(keys, values) for values in measured]
+        return [_tag_table(self.tags, measures, sums), *tables]
+
+
+def _keys_and_measures(counts: Counts, question: Question) -> tuple[list[Values], list[list[int]]]:
+    """Return the keys, each number as one, and their measures, in columns: 50,000 keys."""
+    nothing = [Counter[bytes]() for _ in ("flows", *question.weights)]
+    flows, *weights = columns(counts) if counts else nothing
+    written, numbers = [*flows], [[*column.values()] for column in (flows, *weights)]
+    if weights:
+        _settle_odd(written, numbers)
+    measured = numbers if "flows" in question.measures else numbers[1:]
+    asked = len(question.by)
+    width = asked + (question.action != "all" and "action" not in question.by) + 1
+    flat = b" ".join(written).split(b" ") if written else []
+    if len(flat) != width * len(written):  # some logs have no log-status
+        flat = [part for key in written for part in [*key.split(b" "), b"", b""][:width]]
+    fields = [_read(name, flat[i::width]) for i, name in enumerate(question.by)]
+    return list(zip(*fields, strict=True)), measured
+
+
+def _settle_odd(keys: list[bytes], numbers: Sequence[list[int]]) -> None:
+    """Add the weights that a key had to carry: one of 20 digits, or a ``-``, which adds nothing."""
+    for place, key in enumerate(keys):
+        if ODD in key:
+            keys[place], odd = key.split(ODD)
+            texts = odd.replace(b'"', b"").split(b" ")
+            for column, text in zip(numbers[1:], texts, strict=True):
+                column[place] += 0 if text == b"-" else int(text) * numbers[0][place]
+
+
+def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:
+    """Return the values of a field; that of a number may have zeros before it.
+
+    The last value of a row of CSV has the closing quote behind it (see ``Judge.quoted``).
+    """
+    if name not in NUMBERS:
+        plain = [text[:-1] if text.find(b'"') == len(text) - 1 else text for text in texts]
+        return [text.decode(errors="surrogateescape") for text in plain]
+    digits = len(str(NUMBERS[name]))  # and no more: int() refuses more than 4300 zeros
+    if name != "protocol":
+        try:
+            return [int(text[-digits:]) for text in texts]
+        except ValueError:  # the quote
+            return [int(text.rstrip(b'"')[-digits:]) for text in texts]
+    values = {text: int(text.rstrip(b'"')[-digits:]) for text in set(texts)}  # few
+    return map(values.__getitem__, texts)
+
+
+def _summed(keys: Sequence[Key], values: Sequence[int]) -> dict[Key, int]:
+    """Return the sum of the values of each key, which may have been written in several ways."""
+    sums = dict(zip(keys, values, strict=True))
+    if len(sums) < len(keys):
+        sums = dict.fromkeys(sums, 0)
+        for key, value in zip(keys, values, strict=True):
+            sums[key] += value
+    return sums
+
+
+def _tag_table(
+    tags: Mapping[Pair, str],
+    measures: Sequence[str],
+    sums: Sequence[Mapping[Values, int]],
+) -> Table:
+    tagged: dict[str, list[int]] = {}
+    for pair in sums[0].keys() & tags.keys():
+        totals = tagged.setdefault(tags[pair], [0] * len(sums))  # type: ignore[index]  # a Pair
+        for number, values in enumerate(sums):
+            totals[number] += values[pair]
+    rest = [sum(values.values()) for values in sums]
+    for totals in tagged.values():
+        rest = [left - total for left, total in zip(rest, totals, strict=True)]
+    rows = [*_ordered(((tag, *totals) for tag, totals in tagged.items()), len(sums))]
+    what = measures[0].replace("flows", "records")
+    note = f"{len(tagged):,} tags, {rest[0]:,} {what} untagged"
+    return Table(TAGS, ("Tag", *_titles(measures)), [*rows, (UNTAGGED, *rest)], note)
+
+
+def _key_table(
+    name: str,
+    by: Sequence[str],
+    measures: Sequence[str],
+    sums: Sequence[Mapping[Values, int]],
+) -> Table:
+    names = [protocol_name(number) for number in range(256)]
+    fields = [[key[at] for key in sums[0]] for at in range(len(by))]
+    if "protocol" in by:
+        at = by.index("protocol")
+        fields[at] = [names[int(number)] for number in fields[at]]
+    rows = [*zip(*fields, *(values.values() for values in sums), strict=True)]
+    what, titles = ("port/protocol pairs", ("Port", "Protocol")) if by == PAIR else ("keys", by)
+    note = f"{len(rows):,} {what}"
+    return Table(name, (*titles, *_titles(measures)), _ordered(rows, len(sums)), note)
+
+
+def _titles(measures: Iterable[str]) -> Iterable[str]:
+    return map(MEASURES.__getitem__, measures)
+
+
+def _ordered(rows: Iterable[Row], measures: int) -> list[Row]:
+    """Sort by the first measure, the highest first, then by the columns before it."""
+    return sorted(sorted(rows), key=itemgetter(-measures), reverse=True)  # stable: equal ones stay
+
+
+def flowlogs(
+    lookup: Annotated[
+        Path | None, "-l", "CSV with the columns dstport, protocol and tag; needed for tags."
+    ] = None,
+    *,
+    on_conflict: Annotated[
+        OnConflict, "Which tag holds if the lookup gives one port/protocol pair two."
+    ] = "error",
+    log_format: Annotated[
+        str, "Fields of logs without a header: 'version ...' or '${version} ...'."
+    ] = " ".join(DEFAULT.names),
+    by: Annotated[
+        str, "Fields to count by; there are tags if dstport and protocol are among them."
+    ] = ",".join(PAIR),
+    measure: Annotated[
+        list[str] | None, "flows, packets or bytes, or several: flows,bytes [default: flows]."
+    ] = None,
+    action: Annotated[Action, "Count only records of this action; others are skipped."] = "all",
+) -> FlowLogs:
+    """Count AWS VPC flow-log records by tag and by destination port and protocol."""
+    question = parse_question(by, measure or ["flows"], action)
+    if question.is_tagged and lookup is None:
+        raise UsageError("--lookup is missing: a CSV with the columns dstport, protocol and tag")
+    layout = parse_format(log_format)
+    if layout != DEFAULT:
+        layout.checked("--log-format", question.needed)
+    if lookup is None:
+        return FlowLogs({}, (), layout, question)
+    return FlowLogs(read_lookup(lookup, on_conflict=on_conflict), (lookup,), layout, question)

@@ -1,0 +1,1 @@
+"""Where functions run; nothing here knows of counting."""

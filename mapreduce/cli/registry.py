@@ -1,0 +1,88 @@
+"""Finding jobs by name: those of ``mapreduce.jobs``, and those that other packages offer.
+
+A job is a factory function whose signature is its command line. A package offers one through the
+entry-point group ``mapreduce.jobs``. Its code is imported when the job is named, and not before,
+so that none can break another.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from mapreduce.errors import UsageError, printable
+from mapreduce.job import Job
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP: Final = "mapreduce.jobs"
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+Factory = Callable[..., Job]
+
+
+def find_job(name: str) -> Factory | None:
+    """Return the factory of a job, or ``None`` for an unknown name.
+
+    Raises ``UsageError`` if the job is known but its code cannot be loaded.
+    """
+    if not NAME.fullmatch(name):
+        return None
+    built_in = _built_in(name)
+    if built_in is not None:
+        return built_in
+    return next((_load(point) for point in _plugins() if point.name == name), None)
+
+
+def list_jobs() -> Iterator[tuple[str, str]]:
+    """Yield every job's name and what it does or, of a plug-in, where it comes from."""
+    names = [name for name, _summary in list_built_in()]
+    yield from list_built_in()
+    for point in sorted(_plugins(), key=lambda point: point.name):
+        if point.name not in names and NAME.fullmatch(point.name):
+            origin = point.dist and f"{point.dist.name} {point.dist.version}"
+            yield point.name, f"from {origin or 'another package'} ({printable(point.value)})"
+
+
+def list_built_in() -> Iterator[tuple[str, str]]:
+    """Yield the name of every job of our own and the first line of its description."""
+    from mapreduce import jobs  # noqa: PLC0415 - the engine does not need them
+
+    for module in sorted(pkgutil.iter_modules(jobs.__path__)):
+        if factory := _built_in(module.name):
+            yield module.name, (inspect.getdoc(factory) or "").partition("\n")[0]
+
+
+def _built_in(name: str) -> Factory | None:
+    """Return the function NAME of ``mapreduce.jobs.NAME``, without a search of metadata."""
+    module_name = name.replace("-", "_")
+    try:
+        module = importlib.import_module(f"mapreduce.jobs.{module_name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"mapreduce.jobs.{module_name}":
+            raise
+        return None
+    factory: Any = getattr(module, module_name, None)
+    return factory if callable(factory) else None
+
+
+def _plugins() -> Iterator[EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - costs more than a small run
+
+    yield from entry_points(group=GROUP)
+
+
+def _load(point: EntryPoint) -> Factory:
+    try:
+        factory: Factory = point.load()
+        inspect.signature(factory)
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+        raise UsageError(
+            f"the job {point.name!r} ({point.value}) cannot be loaded: {error!r}"
+        ) from error
+    return factory

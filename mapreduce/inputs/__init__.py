@@ -1,0 +1,1 @@
+"""From what the user named to ``Source``s: where bytes are."""

@@ -1,0 +1,144 @@
+"""The worker's side: read Splits block by block and count them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import cast
+
+from mapreduce.errors import InputError, LimitError, TaskError
+from mapreduce.formats.blocks import Block, read_blocks
+from mapreduce.formats.stream import MAX_LINE, Tick
+from mapreduce.job import Combiner, Mapper, Tally
+from mapreduce.outputs.rejects import EXCERPT, Reject, Spool
+from mapreduce.reducing.counts import merge
+from mapreduce.reducing.partial import Partial
+from mapreduce.splits.split import Batch, Split
+
+BLOCK = 256 << 10
+MAX_KEYS = sys.maxsize
+
+
+@dataclass(frozen=True, slots=True)
+class MapSettings:
+    """How splits are mapped: all that travels with a task besides the split.
+
+    Blocks of ``block_size`` bytes; the first ``wanted`` malformed lines are located, and all of
+    them go to the ``spool`` if there is one. No line may have more than ``max_line`` bytes, no
+    worker more than ``max_keys`` distinct keys.
+    """
+
+    mapper: Mapper
+    block_size: int = BLOCK
+    wanted: int = 0
+    max_line: int = MAX_LINE
+    max_keys: int = MAX_KEYS
+    spool: Spool | None = None
+
+
+_NEWLINE = re.compile(rb"\n")  # a memoryview has no find
+
+_warm: dict[Mapper, Combiner] = {}
+"""Combiners between two splits, so that a worker judges each key once. One is taken out while it
+counts: what a failed split has left in it reaches no other."""
+
+
+def map_task(task: Split | Batch, settings: MapSettings, *, tick: Tick | None = None) -> Partial:
+    """Count all splits of a task; see ``map_splits``."""
+    return map_splits(task.splits, settings, tick=tick)
+
+
+def map_splits(
+    splits: Iterable[Split], settings: MapSettings, *, tick: Tick | None = None
+) -> Partial:
+    """Count splits into one partial; locate the first malformed lines, and spool all of them.
+
+    ``tick`` is called with the size of each block in bytes. Raises ``InputError`` for a file that
+    has become shorter or cannot be read any more, ``LimitError`` for too many keys.
+    """
+    total, combiners = Partial(Counter()), dict[Mapper, Combiner]()
+    for split in splits:
+        mapper = split.source.mapper or settings.mapper
+        if mapper not in combiners:
+            combiners[mapper] = _warm.pop(mapper) if mapper in _warm else mapper.start()
+        total = _map_into(total, combiners[mapper], split, settings, tick)
+    for combiner in combiners.values():
+        drained = combiner.drain()
+        total = replace(
+            total,
+            counts=merge(total.counts, drained.counts),
+            counted=total.counted + drained.counted,
+            skipped=total.skipped + drained.skipped,
+        )
+    _warm.update(combiners)
+    return total
+
+
+def _map_into(
+    total: Partial, combiner: Combiner, split: Split, settings: MapSettings, tick: Tick | None
+) -> Partial:
+    """Count one more split; return the total of what became of the lines."""
+    lines, skipped, malformed, ticked = total.lines, total.skipped, total.malformed, 0
+    rejects = list(total.rejects)
+    if settings.spool:
+        settings.spool.clear(split)
+    for block in read_blocks(split, settings.block_size, settings.max_line):
+        missing = settings.wanted - len(rejects)
+        wanted = len(block.view) if settings.spool else missing
+        tally = _map_block(combiner, block.view, wanted, split)
+        if tally.keys > settings.max_keys:
+            raise LimitError.of_keys(str(split), settings.max_keys)
+        lines, skipped = lines + tally.lines, skipped + tally.skipped
+        malformed += tally.malformed
+        if tally.malformed_at:
+            rejects += _note_rejects(tally, block, split, settings)[:missing]
+        ticked += block.size
+        if tick:
+            tick(block.size)
+    if tick and ticked < split.size:
+        tick(split.size - ticked)
+    return Partial(
+        total.counts,
+        splits=total.splits + 1,
+        size=total.size + split.size,
+        lines=lines,
+        skipped=skipped,
+        malformed=malformed,
+        rejects=tuple(rejects),
+    )
+
+
+def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
+    """Spool the malformed lines of a block, if that is wanted; return as many as may be shown."""
+    found = [_reject(block, *where) for where in tally.malformed_at]
+    if settings.spool:
+        settings.spool.write(split, found)
+    return [
+        Reject(split.source, at, reason, line[: EXCERPT + 1])
+        for at, reason, line in found[: settings.wanted]
+    ]
+
+
+def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
+    try:
+        return combiner.map_block(block, wanted)
+    except InputError as error:
+        raise InputError(f"{split}: {error}") from error
+    except MemoryError as error:
+        raise LimitError.of_memory(str(split)) from error
+    except (Exception, SystemExit) as error:
+        raise TaskError.of(str(split), error) from error
+
+
+def cool() -> None:
+    """Forget the warm combiners of this process."""
+    _warm.clear()
+
+
+def _reject(block: Block, offset: int, reason: str) -> tuple[int, str, bytes]:
+    """Return the byte offset of a malformed line, why it is one, and the line without its end."""
+    end = cast(re.Match[bytes], _NEWLINE.search(block.view, offset)).start()
+    return block.offset + offset, reason, bytes(block.view[offset:end]).removesuffix(b"\r")

@@ -1,0 +1,89 @@
+"""What a run writes: the tables of the job, the manifest beside them, and the malformed lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mapreduce.errors import UsageError, printable
+from mapreduce.inputs.sources import Source
+from mapreduce.job import Job
+from mapreduce.outputs.files import Digests, check_targets, commit, private_directory
+from mapreduce.outputs.rejects import JSON_SUFFIXES, Spool
+from mapreduce.outputs.table import Table, table_text
+
+MANIFEST: Final = "_SUCCESS.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The directory of the tables and the file of the malformed lines, each if there is one."""
+
+    directory: Path | None
+    rejects: Path | None
+
+    def check(self, job: Job, sources: Iterable[Source]) -> None:
+        """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice."""
+        directory, names = self.directory, (*job.outputs, MANIFEST)
+        files = [] if directory is None else [directory / name for name in names]
+        if self.rejects is not None:
+            if os.path.realpath(self.rejects) in map(os.path.realpath, files):
+                raise UsageError(f"{printable(str(self.rejects))}: is another output, too")
+            files.append(self.rejects)
+        check_targets(files, [*(source.path for source in sources), *job.side_inputs])
+
+    @contextmanager
+    def spool(self) -> Iterator[Spool | None]:
+        """Make the spool of the malformed lines, if they are wanted; remove it at the end."""
+        if self.rejects is None:
+            yield None
+            return
+        with private_directory(self.rejects) as directory:
+            yield Spool(directory, self.rejects.suffix in JSON_SUFFIXES)
+
+    def write(
+        self,
+        tables: Sequence[Table],
+        spool: Spool | None,
+        *,
+        describe: Callable[[], dict[str, Any]],
+        check: Callable[[], object],
+    ) -> list[Path]:
+        """Write tables, manifest and malformed lines, all or nothing; return the tables' paths.
+
+        ``describe`` gives what the manifest says besides the digests of the files. ``check`` is
+        called at the last moment at which nothing has been changed yet, and may raise. Raises
+        ``OutputError``.
+        """
+        rejects = {self.rejects: spool.text()} if self.rejects and spool else {}
+        directory = self.directory
+        if directory is None:
+            commit(rejects, check=check)
+            return []
+
+        def manifest(digests: Digests) -> bytes:
+            return _manifest(directory, describe(), digests)
+
+        texts = {directory / table.name: table_text(table) for table in tables}
+        commit(texts | rejects, manifest=(directory / MANIFEST, manifest), check=check)
+        return list(texts)
+
+    def write_rejects(self, spool: Spool | None, *, check: Callable[[], object]) -> None:
+        """Write the malformed lines alone, if they are wanted."""
+        if self.rejects and spool:
+            commit({self.rejects: spool.text()}, check=check)
+
+
+def _manifest(directory: Path, described: dict[str, Any], digests: Digests) -> bytes:
+    """Return JSON; the outputs are named as seen from the directory."""
+    import json  # noqa: PLC0415 - start-up counts
+
+    outputs = {
+        os.path.relpath(path, directory): {"bytes": digest.size, "sha256": digest.sha256}
+        for path, digest in digests.items()
+    }
+    return json.dumps({**described, "outputs": outputs}, indent=1).encode() + b"\n"

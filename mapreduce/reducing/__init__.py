@@ -1,0 +1,1 @@
+"""How results become one: totals by key and the tree of merges."""

@@ -1,0 +1,27 @@
+"""The partial result that travels from a mapper to the reducers and, merged, becomes the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mapreduce.outputs.rejects import Reject
+from mapreduce.reducing.counts import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The counts of some splits, what became of their lines, and the first malformed of them.
+
+    Conservation: ``lines == counted + skipped + malformed``. ``level`` is its height in the tree of
+    merges: 0 as a mapper made it.
+    """
+
+    counts: Counts
+    splits: int = 0
+    size: int = 0
+    lines: int = 0
+    counted: int = 0
+    skipped: int = 0
+    malformed: int = 0
+    rejects: tuple[Reject, ...] = ()
+    level: int = field(default=0, compare=False)

@@ -1,0 +1,1 @@
+"""How work is cut: line-aligned ``Split``s, and the plan of who counts them."""

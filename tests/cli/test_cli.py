@@ -1,0 +1,647 @@
+"""The command through its front door: exit codes, one clear line for an error, who prints what."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import termios
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import without_manifest
+
+import mapreduce
+from mapreduce import kernel
+
+HEADER = "dstport,protocol,tag\n"
+RECORD = "2 123456789012 eni-0a1b 203.0.113.5 10.0.0.9 49152 {} {} 9 840 1 2 ACCEPT OK\n"
+NODATA = "2 123456789012 eni-0a1b - - - - - - - 1 2 - NODATA\n"
+FLOWS = RECORD.format(443, 6) * 3 + RECORD.format(9, 17) + NODATA + "\n"
+TABLES = {
+    "outputs/tag2count.csv": "Tag,Count\nweb,3\nUntagged,1\n",
+    "outputs/portprotocolcount.csv": "Port,Protocol,Count\n443,tcp,3\n9,udp,1\n",
+}
+JUNK = "\x1b]0;owned\x07 \x9b31m\0\n"
+MODULE = ("-m", "mapreduce")
+PROCESSFLOWS = ("-c", "import sys, mapreduce.__main__ as m; sys.exit(m.processflows())")
+STATS_KEYS = [
+    "inputs",
+    "bytes",
+    "lines",
+    "counted",
+    "skipped",
+    "malformed",
+    "distinct_keys",
+    "workers",
+    "splits",
+    "kernel",
+    "seconds",
+    "mb_per_s",
+]
+PHASES = {"plan", "map", "reduce", "finish", "write", "total"}
+BAR = "%|"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A directory, and the command run in it; ``prefix`` is a program that runs programs."""
+
+    directory: Path
+    prefix: Sequence[str] = ()
+
+    def run(
+        self, *arguments: str, program: Sequence[str] = MODULE, **streams: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real command; nothing that it prints may be a traceback."""
+        unnamed: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if "input" not in streams:
+            unnamed["stdin"] = subprocess.DEVNULL
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [*self.prefix, sys.executable, *program, *arguments],
+            cwd=self.directory,
+            env=os.environ | {"COLUMNS": "200"},
+            check=False,
+            encoding="utf-8",
+            errors="surrogateescape",
+            **unnamed | streams,
+        )
+        assert "Traceback" not in (done.stderr or "")
+        return done
+
+    def write(self, **files: str) -> None:
+        """Write files; ``_`` in a name stands for the dot."""
+        for name, text in files.items():
+            (self.directory / name.replace("_", ".")).write_text(text)
+
+    def contents(self) -> dict[str, str]:
+        """Return every file below the directory, hidden and temporary ones included."""
+        files = [path for path in self.directory.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.directory)): path.read_text() for path in files}
+
+    def made(self) -> dict[str, str]:
+        """Return what was not there at the beginning, without the manifest, which is checked."""
+        files = {name: text for name, text in self.contents().items() if name.startswith("out")}
+        encoded = {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
+        return {name: files[name] for name in without_manifest(encoded)}
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Return a shell in a directory with a log, a lookup and a text."""
+    shell = Shell(tmp_path)
+    shell.write(flows_log=FLOWS, lookup_csv=f"{HEADER}443,tcp,web\n", text_txt="to be or\nnot to\n")
+    return shell
+
+
+@pytest.fixture
+def unprivileged(shell: Shell) -> Shell:
+    """Return a shell whose command is bound by permissions, as root is not."""
+    if os.geteuid():
+        return shell
+    bound = Shell(shell.directory, ["setpriv", "--bounding-set=-dac_override,-dac_read_search"])
+    if not shutil.which("setpriv") or bound.run("jobs").returncode:
+        pytest.skip("root is not bound by permissions, and setpriv cannot bind it")
+    return bound
+
+
+def error_line(stderr: str, program: str = "mapreduce") -> str:
+    """Return the text of the one line that an error is."""
+    (line,) = stderr.splitlines()
+    assert line.isprintable()
+    assert re.match(rf"{program}: error: \S", line)
+    return line.removeprefix(f"{program}: error: ")
+
+
+def read_stats(text: str) -> dict[str, Any]:
+    """Return the figures in the JSON of ``--stats``, which must be consistent."""
+    stats: dict[str, Any] = json.loads(text)
+    assert list(stats) == STATS_KEYS
+    assert set(stats["seconds"]) == PHASES
+    assert stats["lines"] == stats["counted"] + stats["skipped"] + stats["malformed"]
+    return stats
+
+
+# --- success
+
+
+@pytest.mark.parametrize(
+    "program", [(*MODULE, "flowlogs"), PROCESSFLOWS], ids=["mapreduce", "processflows"]
+)
+def test_flow_logs_are_tagged_into_outputs_by_default(shell: Shell, program: Sequence[str]) -> None:
+    done = shell.run("-f", "flows.log", "-l", "lookup.csv", program=program)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert shell.made() == TABLES
+
+
+def test_the_summary_says_on_stderr_what_was_found_and_written(shell: Shell) -> None:
+    done = shell.run("flowlogs", "flows.log", "--lookup", "lookup.csv", "--output", "out")
+    assert (done.returncode, done.stdout) == (0, "")
+    summary, tags, pairs = done.stderr.splitlines()
+    assert re.fullmatch(
+        rf"6 lines in \d+\.\d\d s \([\d,]+ MB/s, 1 process, {kernel.NAME} kernel\): "
+        "4 counted, 2 skipped, 0 malformed",
+        summary,
+    )
+    assert tags == "out/tag2count.csv: 1 tags, 1 records untagged"
+    assert pairs == "out/portprotocolcount.csv: 2 port/protocol pairs"
+
+
+def test_words_of_a_text_are_counted(shell: Shell) -> None:
+    assert shell.run("wordcount", "text.txt").returncode == 0
+    assert shell.made() == {"outputs/wordcount.csv": "Word,Count\nto,2\nbe,1\nnot,1\nor,1\n"}
+
+
+def test_inputs_may_be_named_with_and_without_an_option(shell: Shell) -> None:
+    shell.write(a_txt="a\n", b_txt="b\n", c_txt="c")
+    done = shell.run(
+        *("wordcount", "a.txt", "-f", "b.txt", "text.txt", "--file", "c.txt", "--stats", "-"),
+        *("-o", "out"),
+    )
+    stats = read_stats(done.stdout)
+    assert (stats["inputs"], stats["bytes"], stats["lines"]) == (4, 21, 5)
+    assert shell.made()["out/wordcount.csv"].startswith("Word,Count\nto,2\na,1\nb,1\nbe,1\nc,1\n")
+
+
+def test_a_large_input_is_counted_by_several_processes(shell: Shell) -> None:
+    times = kernel.PACE.pays_from // len(FLOWS) + 1
+    shell.write(large_log=FLOWS * times)
+    done = shell.run(
+        *("flowlogs", "large.log", "-l", "lookup.csv", "-j", "2", "--stats", "-", "-o", "out")
+    )
+    stats = read_stats(done.stdout)
+    assert (stats["workers"], stats["counted"], stats["skipped"]) == (2, 4 * times, 2 * times)
+    assert stats["splits"] > 1
+    assert "2 processes" in done.stderr
+    assert shell.made()["out/tag2count.csv"] == f"Tag,Count\nweb,{3 * times}\nUntagged,{times}\n"
+
+
+def test_on_conflict_reaches_the_job(shell: Shell) -> None:
+    shell.write(two_csv=f"{HEADER}443,tcp,a\n443,tcp,b\n")
+    for choice, tag in [("first", "a"), ("last", "b")]:
+        shell.run("flowlogs", "flows.log", "-l", "two.csv", "--on-conflict", choice)
+        assert shell.made()["outputs/tag2count.csv"] == f"Tag,Count\n{tag},3\nUntagged,1\n"
+
+
+# --- standard input and pipes
+
+
+def test_standard_input_is_read_from_a_pipe(shell: Shell) -> None:
+    done = shell.run("flowlogs", "-", "-l", "lookup.csv", input=FLOWS)
+    assert (done.returncode, shell.made()) == (0, TABLES)
+
+
+@pytest.mark.parametrize("offset", [0, len(RECORD.format(443, 6))])
+def test_a_redirected_file_is_read_from_where_it_stands(shell: Shell, offset: int) -> None:
+    shell.write(bad_log=RECORD.format(443, 6) * 2 + "junk\n")
+    with (shell.directory / "bad.log").open("rb", buffering=0) as file:
+        file.seek(offset)
+        done = shell.run(
+            *("flowlogs", "-", "-l", "lookup.csv", "-o", "out", "--stats", "out.json"), stdin=file
+        )
+    stats = read_stats(shell.made()["out.json"])
+    lines = 2 - (offset > 0)
+    assert (stats["counted"], stats["bytes"]) == (lines, lines * len(RECORD.format(443, 6)) + 5)
+    assert f"malformed: standard input: byte {2 * len(RECORD.format(443, 6))}: 1 " in done.stderr
+
+
+def test_a_named_pipe_is_read_to_its_end(shell: Shell) -> None:
+    fifo = shell.directory / "pipe"
+    os.mkfifo(fifo)
+    with subprocess.Popen([sys.executable, "-c", f"open({str(fifo)!r}, 'w').write('a b\\na')"]):
+        done = shell.run("wordcount", "pipe", "-o", "out")
+    assert done.returncode == 0
+    assert shell.made() == {"out/wordcount.csv": "Word,Count\na,2\nb,1\n"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["jobs"], ["--help"], ["--version"], ["wordcount", "text.txt", "--stats", "-"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_broken_pipe_ends_quietly(shell: Shell, arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stdout:  # noqa: PTH123 - a descriptor
+        done = shell.run(*arguments, stdout=stdout)
+    assert done.returncode in (0, 1)
+    assert "rror" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize(
+    "arguments",
+    [["jobs"], ["--help"], ["--version"], ["wordcount", "text.txt", "-q", "--stats", "-"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_full_standard_output_is_one_clear_error(shell: Shell, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as stdout:
+        done = shell.run(*arguments, stdout=stdout)
+    assert done.returncode == 1
+    assert "No space left on device" in error_line(done.stderr)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_that_is_not_needed_is_not_missed(
+    shell: Shell, closed: str
+) -> None:
+    script = f'exec "$0" "$@" {closed}'
+    command = ["sh", "-c", script, sys.executable, *MODULE, "wordcount", "text.txt", "-o", "out"]
+    done = subprocess.run(command, cwd=shell.directory, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (0, "")
+    assert list(shell.made()) == ["out/wordcount.csv"]
+
+
+# --- figures
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (FLOWS, {"lines": 6, "counted": 4, "skipped": 2, "malformed": 0, "distinct_keys": 2}),
+        (f"{FLOWS}junk", {"lines": 7, "counted": 4, "skipped": 2, "malformed": 1}),
+        ("", {"lines": 0, "counted": 0, "skipped": 0, "malformed": 0, "distinct_keys": 0}),
+    ],
+    ids=["clean", "malformed", "empty"],
+)
+def test_stats_have_the_documented_keys_and_conserve(
+    shell: Shell, text: str, expected: dict[str, int]
+) -> None:
+    shell.write(flows_log=text)
+    arguments = ["flowlogs", "flows.log", "-l", "lookup.csv", "-j", "1", "--stats"]
+    printed = read_stats(shell.run(*arguments, "-").stdout)
+    done = shell.run(*arguments, "out.json")
+    stats = read_stats(shell.made()["out.json"])
+    assert (done.returncode, done.stdout) == (0, "")
+    assert {key: stats[key] for key in expected} == expected
+    assert (stats["inputs"], stats["workers"], stats["kernel"]) == (1, 1, kernel.NAME)
+    assert stats["bytes"] == len(text)
+    timed = {"seconds", "mb_per_s"}
+    assert all(printed[key] == stats[key] for key in STATS_KEYS if key not in timed)
+    seconds = stats["seconds"]
+    assert sum(seconds[phase] for phase in PHASES - {"total"}) == pytest.approx(
+        seconds["total"], abs=1e-4
+    )
+    assert stats["mb_per_s"] == pytest.approx(stats["bytes"] / 1e6 / seconds["total"], abs=1e-3)
+
+
+@pytest.mark.parametrize("target", ["out/stats.json", "outer/made/for/them.json"])
+def test_stats_may_stand_beside_the_tables_or_in_a_directory_made_for_them(
+    shell: Shell, target: str
+) -> None:
+    done = shell.run("wordcount", "text.txt", "-o", "out", "--stats", target)
+    assert done.returncode == 0
+    assert set(shell.made()) == {"out/wordcount.csv", target}
+
+
+# --- who sees what
+
+
+def test_quiet_prints_nothing_but_errors(shell: Shell) -> None:
+    shell.write(bad_log=f"{FLOWS}{JUNK}")
+    done = shell.run("flowlogs", "bad.log", "-l", "lookup.csv", "-q", "--progress")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert shell.made() == TABLES
+    assert error_line(shell.run("flowlogs", "no.log", "-l", "lookup.csv", "-q").stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "bar"), [([], False), (["--progress"], True), (["--no-progress"], False)]
+)
+def test_a_bar_is_shown_without_a_terminal_only_if_asked_for(
+    shell: Shell, options: list[str], bar: bool
+) -> None:
+    done = shell.run("wordcount", "text.txt", *options)
+    assert (BAR in done.stderr) is bar
+    assert done.stdout == ""
+    assert "2 lines in" in done.stderr.splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    ("options", "bar"), [([], True), (["--no-progress"], False), (["--quiet"], False)]
+)
+def test_a_bar_is_shown_on_a_terminal_unless_unwanted(
+    shell: Shell, options: list[str], bar: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    done = shell.run("wordcount", "text.txt", *options, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    with open(ours, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
+        try:
+            while data := terminal.read(4096):
+                seen += data
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (BAR.encode() in seen) is bar
+
+
+def test_malformed_lines_are_shown_with_file_offset_and_reason_but_no_more_than_ten(
+    shell: Shell,
+) -> None:
+    bad = RECORD.format(65536, 6) + RECORD.format(443, "tcp") + "junk\n" * 10
+    shell.write(bad_log=FLOWS + bad)
+    done = shell.run("flowlogs", "bad.log", "-l", "lookup.csv")
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    places = [line.removeprefix("malformed: bad.log: byte ") for line in lines[:10]]
+    second = len(FLOWS) + len(RECORD.format(65536, 6))
+    third = second + len(RECORD.format(443, "tcp"))
+    assert places[0].startswith(f"{len(FLOWS)}: dstport '65536' is not 0 to 65535 (")
+    assert places[1].startswith(f"{second}: protocol 'tcp' is not 0 to 255 (")
+    assert places[2] == f"{third}: 1 fields where 14 are expected: junk"
+    assert places[9] == f"{third + 7 * 5}: 1 fields where 14 are expected: junk"
+    assert lines[10] == "malformed: ... and 2 more lines"
+    assert "4 counted, 2 skipped, 12 malformed" in lines[11]
+    assert shell.made() == TABLES
+
+
+def test_control_characters_are_never_printed(shell: Shell) -> None:
+    name, directory = "bad\x1b[31m\n\x9b.log", "out\x1b[31m\n\u2028"
+    (shell.directory / name).write_bytes(JUNK.encode() + b"\xff\xfe\x80\n" + JUNK.encode()[:-1])
+    done = shell.run("flowlogs", name, "-l", "lookup.csv", "-o", directory)
+    assert done.returncode == 0
+    lines = done.stderr.split("\n")
+    assert len(lines) == 3 + 3 + 1  # malformed lines, summary, and after the last newline nothing
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["wordcount", "no\x1b[31m\n.txt"],
+        ["flowlogs", "flows.log", "-l", "no\x1b[31m\n.csv"],
+        ["no\x1b[31m\n"],
+        ["wordcount", "text.txt", "--no\x1b[31m\n"],
+        ["wordcount", "text.txt", "-j", "\x1b[31m\n"],
+        ["wordcount", "text.txt", "-o", "text.txt/\x1b[31m\n"],
+        ["wordcount", "\udcff\udcfe.txt"],
+    ],
+)
+def test_control_characters_in_arguments_are_never_printed(
+    shell: Shell, arguments: list[str]
+) -> None:
+    done = shell.run(*arguments)
+    assert done.returncode == 2
+    assert error_line(done.stderr)
+
+
+# --- failure: exit 1
+
+
+@pytest.mark.parametrize("options", [[], ["-q"]])
+def test_strict_refuses_malformed_lines_and_writes_nothing(
+    shell: Shell, options: list[str]
+) -> None:
+    shell.write(bad_log=f"{FLOWS}junk\n{FLOWS}")
+    before = shell.contents()
+    done = shell.run("flowlogs", "bad.log", "-l", "lookup.csv", "--strict", *options)
+    assert done.returncode == 1
+    reject, error = done.stderr.splitlines()
+    assert reject == f"malformed: bad.log: byte {len(FLOWS)}: 1 fields where 14 are expected: junk"
+    assert error == (
+        "mapreduce: error: 1 malformed of 13 lines, more than --strict allows: nothing was written"
+    )
+    assert shell.contents() == before
+
+
+def test_strict_accepts_records_without_flow(shell: Shell) -> None:
+    assert shell.run("flowlogs", "flows.log", "-l", "lookup.csv", "--strict").returncode == 0
+    assert shell.made() == TABLES
+
+
+def test_the_options_of_malformed_lines_reach_the_run(shell: Shell) -> None:
+    shell.write(bad_log=f"{FLOWS}junk\n{FLOWS}")
+    arguments = ["flowlogs", "bad.log", "-l", "lookup.csv", "--rejects", "out/rejects.jsonl"]
+    done = shell.run(*arguments, "--max-malformed", "0.1%")
+    assert done.returncode == 1
+    assert done.stderr.endswith("allows: nothing but out/rejects.jsonl was written\n")
+    reject = json.loads(shell.contents()["out/rejects.jsonl"])
+    assert reject == {
+        "file": "bad.log",
+        "byte": len(FLOWS),
+        "reason": "1 fields where 14 are expected",
+        "line": "junk",
+    }
+    assert set(shell.made()) == {"out/rejects.jsonl"}
+    assert shell.run(*arguments, "--max-malformed", "1").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--max-line", "9"], "flows.log: byte 0: a line of more than 9 bytes"),
+        (["--max-keys", "1"], "more than 1 distinct keys; count fewer fields"),
+    ],
+)
+def test_a_limit_that_is_passed_is_one_clear_line(
+    shell: Shell, options: list[str], error: str
+) -> None:
+    done = shell.run("flowlogs", "flows.log", "-l", "lookup.csv", *options)
+    assert done.returncode == 1
+    assert error in error_line(done.stderr)
+    assert not (shell.directory / "outputs").exists()
+
+
+def test_text_is_exact_unless_a_spreadsheet_is_to_read_it(shell: Shell) -> None:
+    shell.write(lookup_csv=f"{HEADER}443,tcp,=web()\n")
+    for option, tag in [([], "=web()"), (["--excel-safe"], "'=web()")]:
+        assert shell.run("flowlogs", "flows.log", "-l", "lookup.csv", *option).returncode == 0
+        assert shell.made()["outputs/tag2count.csv"].startswith(f"Tag,Count\n{tag},3\n")
+
+
+# --- failure: exit 2, before any work
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["wordcount"], "no input: name one or more files, or - for standard input"),
+        (["wordcount", "gone.txt"], "gone.txt: No such file or directory"),
+        (["wordcount", "text.txt", "-f", "gone.txt"], "gone.txt: No such file or directory"),
+        (["wordcount", "text.txt/gone"], "text.txt/gone: Not a directory"),
+        (["wordcount", "taken/wordcount.csv"], "taken/wordcount.csv: holds no file"),
+        (["wordcount", "*.gz"], "*.gz: matches no file"),
+        (["wordcount", "@gone"], "@gone: No such file"),
+        (["wordcount", "text.txt", "--nope"], "--nope"),
+        (["wordcount", "text.txt", "-j", "0"], "'--workers' / '-j': 0 is not in the range"),
+        (["wordcount", "text.txt", "-j", "-3"], "'--workers' / '-j': -3 is not in the range"),
+        (["wordcount", "text.txt", "-j", "two"], "'--workers' / '-j': 'two' is not"),
+        (["wordcount", "text.txt", "--start-method", "thread"], "'--start-method': 'thread'"),
+        (["wordcount", "text.txt", "-f"], "'-f' requires an argument"),
+        (["nope"], "'nope'"),
+        (["protocols", "text.txt"], "'protocols'"),
+        (["__init__", "text.txt"], "'__init__'"),
+        (["flowlogs", "flows.log"], "--lookup is missing"),
+        (["flowlogs", "flows.log", "-l", "gone.csv"], "gone.csv: No such file or directory"),
+        (["flowlogs", "flows.log", "-l", "."], ".: Is a directory"),
+        (["flowlogs", "flows.log", "-l", "text.txt"], "text.txt:1: the column 'dstport' is"),
+        (["flowlogs", "flows.log", "-l", "lookup.csv", "--on-conflict", "both"], "'both' is not"),
+        (["wordcount", "text.txt", "-o", "text.txt"], "text.txt: cannot be made, "),
+        (["wordcount", "text.txt", "-o", "text.txt/below"], "text.txt/below: cannot be made, "),
+        (["wordcount", "text.txt", "-o", "loop"], "loop"),
+        (["wordcount", "wordcount.csv", "-o", "."], "wordcount.csv: is an input"),
+        (["wordcount", "text.txt", "-o", "taken"], "taken/wordcount.csv: is a directory"),
+        (["flowlogs", "flows.log", "-l", "tag2count.csv", "-o", "."], "tag2count.csv: is an input"),
+        (["wordcount", "text.txt", "--rejects", "text.txt"], "text.txt: is an input"),
+        (["wordcount", "text.txt", "--rejects", "loop"], "loop"),
+        (["wordcount", "text.txt", "--rejects", "outputs/_SUCCESS.json"], "another output, too"),
+        (["wordcount", "text.txt", "--rejects", "r", "--stats", "r"], "another output, too"),
+        (["wordcount", "text.txt", "-o", "out", "--stats", "out/_SUCCESS.json"], "another output"),
+        (["wordcount", "text.txt", "--max-malformed", "many"], "--max-malformed many: must be"),
+        (["wordcount", "text.txt", "--max-malformed", "1", "--strict"], "name one of them"),
+        (["wordcount", "text.txt", "--max-line", "0"], "'--max-line': 0 is not in the range"),
+        (["wordcount", "text.txt", "--max-keys", "0"], "'--max-keys': 0 is not in the range"),
+        (["wordcount", "text.txt", "--stats", "text.txt"], "text.txt: is an input"),
+        (["wordcount", "text.txt", "--stats", "link.txt"], "link.txt: is an input"),
+        (["flowlogs", "flows.log", "-l", "lookup.csv", "--stats", "lookup.csv"], "is an input"),
+        (["wordcount", "text.txt", "--stats", "taken"], "taken: is a directory"),
+        (["wordcount", "text.txt", "-o", "s3://b/out"], "outputs are files"),
+        (["wordcount", "text.txt", "--stats", "s3://b/stats"], "outputs are files"),
+        (["wordcount", "text.txt", "--stats", "text.txt/stats"], "cannot be made"),
+        (["wordcount", "text.txt", "--stats", "loop"], "loop"),
+        (["wordcount", "text.txt", "-o", "taken", "--stats", "taken/wordcount.csv"], "taken/word"),
+        (["wordcount", "text.txt", "-o", "new", "--stats", "new/wordcount.csv"], "new/wordcount"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value[:9],
+)
+def test_a_usage_error_is_one_clear_line_before_any_work(
+    shell: Shell, arguments: list[str], error: str
+) -> None:
+    shell.write(wordcount_csv="Word,Count\n", tag2count_csv=f"{HEADER}443,tcp,web\n")
+    (shell.directory / "loop").symlink_to("loop")
+    (shell.directory / "link.txt").hardlink_to(shell.directory / "text.txt")
+    (shell.directory / "taken" / "wordcount.csv").mkdir(parents=True)
+    before = shell.contents()
+    done = shell.run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert error in error_line(done.stderr)
+    assert shell.contents() == before
+    assert not (shell.directory / "outputs").exists()
+
+
+def test_an_output_that_is_redirected_to_standard_input_is_refused(shell: Shell) -> None:
+    shell.write(wordcount_csv="a b\n")
+    with (shell.directory / "wordcount.csv").open("rb", buffering=0) as file:
+        done = shell.run("wordcount", "-", "-o", ".", stdin=file)
+    assert done.returncode == 2
+    assert "wordcount.csv: is an input" in error_line(done.stderr)
+    assert shell.contents()["wordcount.csv"] == "a b\n"
+
+
+def test_an_error_of_processflows_bears_its_name(shell: Shell) -> None:
+    done = shell.run("-f", "gone.log", "-l", "lookup.csv", program=PROCESSFLOWS)
+    assert done.returncode == 2
+    assert error_line(done.stderr, "processflows") == "gone.log: No such file or directory"
+
+
+def test_all_bad_lookup_rows_are_shown(shell: Shell) -> None:
+    shell.write(lookup_csv=f"{HEADER}443,tcp,web\n70000,tcp,a\n1,x,b\n2,tcp,\n")
+    done = shell.run("flowlogs", "flows.log", "-l", "lookup.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *others = done.stderr.splitlines()
+    assert first.startswith("mapreduce: error: lookup.csv:3: the port '70000' is not")
+    assert [line[: len("lookup.csv:4: ")] for line in others] == [
+        "lookup.csv:4: ",
+        "lookup.csv:5: ",
+    ]
+    assert shell.made() == {}
+
+
+def test_no_command_at_all_is_explained(shell: Shell) -> None:
+    done = shell.run()
+    assert done.returncode == 2
+    assert "--help" in done.stdout + done.stderr
+    assert "error:  " not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["text.txt", "sealed/text.txt"], "sealed/text.txt: Permission denied"),
+        (["unreadable.txt"], "unreadable.txt"),
+        (["text.txt", "-o", "locked"], "permission denied"),
+        (["text.txt", "-o", "locked/out"], "permission denied"),
+        (["text.txt", "-o", "sealed/out"], "sealed"),
+        (["text.txt", "--stats", "locked/stats.json"], "permission denied"),
+        (["text.txt", "--stats", "sealed/deep/stats.json"], "sealed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_may_not_be_read_or_written_is_refused_before_any_work(
+    unprivileged: Shell, arguments: list[str], error: str
+) -> None:
+    unprivileged.write(unreadable_txt="secret")
+    (unprivileged.directory / "unreadable.txt").chmod(0o000)
+    for name, mode in [("locked", 0o555), ("sealed", 0o000)]:
+        (unprivileged.directory / name).mkdir()
+        (unprivileged.directory / name).chmod(mode)
+    done = unprivileged.run("wordcount", *arguments)
+    (unprivileged.directory / "sealed").chmod(0o755)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert error.casefold() in error_line(done.stderr).casefold()
+    assert not (unprivileged.directory / "outputs").exists()
+
+
+# --- what the program says of itself
+
+
+def test_version_names_python_and_the_kernel(shell: Shell) -> None:
+    done = shell.run("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    python, version = platform.python_version(), mapreduce.__version__
+    assert done.stdout == f"mapreduce {version}, Python {python}, {kernel.NAME} kernel\n"
+
+
+def test_jobs_are_listed_one_a_line(shell: Shell) -> None:
+    done = shell.run("jobs")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert {line.split(maxsplit=1)[0] for line in lines} >= {"flowlogs", "wordcount"}
+    assert all(re.fullmatch(r"[a-z0-9_-]+ +[A-Z].*\.", line) for line in lines)
+
+
+COMMON = ["-f", "--file", "-o", "--output", "-j", "--workers", "--strict", "--stats", "-q"]
+COMMON += ["--quiet", "--progress", "--no-progress", "--start-method", "INPUT"]
+HINTS = ["[default: outputs]", "the usable CPUs", "if stderr is a terminal", "what suits best"]
+
+
+@pytest.mark.parametrize(
+    ("command", "program", "texts"),
+    [
+        ([], MODULE, ["--version", "flowlogs", "wordcount", "jobs"]),
+        (["flowlogs"], MODULE, ["-l", "--lookup", "--on-conflict", "error|first|last", *COMMON]),
+        (["wordcount"], MODULE, COMMON),
+        ([], PROCESSFLOWS, ["Usage: processflows", "--lookup", "--on-conflict", *COMMON]),
+        (["flowlogs"], MODULE, HINTS),
+    ],
+    ids=["mapreduce", "flowlogs", "wordcount", "processflows", "defaults"],
+)
+def test_help_shows_every_command_option_and_default(
+    shell: Shell, command: list[str], program: Sequence[str], texts: list[str]
+) -> None:
+    done = shell.run(*command, "--help", program=program)
+    assert (done.returncode, done.stderr) == (0, "")
+    unwrapped = " ".join(done.stdout.split())
+    assert [text for text in texts if text not in unwrapped] == []
+
+
+def test_both_commands_are_installed() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {
+        "mapreduce": "mapreduce.__main__:mapreduce",
+        "processflows": "mapreduce.__main__:processflows",
+    }

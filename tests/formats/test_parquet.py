@@ -1,0 +1,188 @@
+"""Parquet gives what the text form of the same records gives, read by row groups and columns."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import LOOKUP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce import Result, UsageError, run
+from mapreduce.errors import InputError
+from mapreduce.jobs.count import count
+from mapreduce.jobs.flowlogs.job import FlowLogs
+from mapreduce.jobs.flowlogs.layout import DEFAULT
+from mapreduce.jobs.wordcount import wordcount
+from mapreduce.kernel.pace import Pace
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+from pyarrow import parquet as pq  # noqa: E402 - after the line above
+
+FLOWS = FlowLogs(LOOKUP)
+NUMBERS = {"srcport", "dstport", "protocol", "packets", "bytes", "start", "end"}
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from([443, 53, 80, 0, 65535, 65536, -1, None]),
+        st.sampled_from([6, 17, 255, 256, None]),
+        st.sampled_from(["OK", "NODATA", "SKIPDATA", None]),
+    ),
+    max_size=40,
+)
+
+
+def record_of(port: int | None, protocol: int | None, status: str | None) -> dict[str, Any]:
+    values: dict[str, Any] = {name: 1 if name in NUMBERS else "x" for name in DEFAULT.names}
+    return values | {"dstport": port, "protocol": protocol, "log-status": status}
+
+
+def write(path: Path, records: Iterable[dict[str, Any]], group: int = 7) -> Path:
+    """Write records as AWS does, names with ``_``, in small row groups."""
+    columns = {
+        name.replace("-", "_"): pa.array(
+            [record[name] for record in records], pa.int64() if name in NUMBERS else pa.string()
+        )
+        for name in DEFAULT.names
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=group)
+    return path
+
+
+def write_text(path: Path, records: Iterable[dict[str, Any]]) -> Path:
+    lines = [
+        " ".join("-" if value is None else str(value) for value in record.values()) + "\n"
+        for record in records
+    ]
+    path.write_text("".join(lines))
+    return path
+
+
+def run_split(inputs: list[Path], job: Any = FLOWS, **options: Any) -> Result:
+    """Run with processes from the first byte on (if ``workers`` are more than 1)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mapreduce.engine.pace_of", lambda _mapper: Pace(1, 512 << 20))
+        return run(job, inputs, **options)
+
+
+@given(rows)
+def test_rows_are_counted_as_the_same_lines_are(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[Any, Any, Any]]
+) -> None:
+    records = [record_of(*row) for row in drawn]
+    directory = tmp_path_factory.getbasetemp()
+    text = run(FLOWS, [write_text(directory / "rows.log", records)])
+    found = run(FLOWS, [write(directory / "rows.parquet", records)])
+    assert found.counts == text.counts
+    assert [list(table.rows) for table in found.tables] == [list(t.rows) for t in text.tables]
+    figures = [(s.lines, s.counted, s.skipped, s.malformed) for s in (found.stats, text.stats)]
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_row_groups_are_splits_that_any_worker_counts(tmp_path: Path, method: str) -> None:
+    records = [record_of(443, 6, "OK"), record_of(53, 17, "OK"), record_of(None, None, "NODATA")]
+    path = write(tmp_path / "log.parquet", records * 100, group=50)
+    found = run_split([path], workers=2, split_size=1, start_method=method)
+    assert found.counts == {b"443 6 OK": 100, b"53 17 OK": 100}
+    assert (found.stats.splits, found.stats.skipped) == (6, 100)
+    assert found.stats.bytes == path.stat().st_size
+
+
+def test_parquet_and_text_of_any_layout_are_one_input(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", [record_of(443, 6, "OK")] * 3)
+    columns = {"protocol": pa.array([6, 6], pa.int32()), "dstport": pa.array([443, 80])}
+    pq.write_table(pa.table(columns), tmp_path / "b.anything")
+    (tmp_path / "c.log").write_text("dstport protocol\n443 6\n")
+    found = run(FLOWS, [tmp_path])
+    assert Counter({tuple(row[:2]): row[2] for row in found.tables[1].rows}) == {
+        (443, "tcp"): 5,
+        (80, "tcp"): 1,
+    }
+
+
+def test_columns_are_counted_by_their_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK"), record_of(443, None, "OK")])
+    assert run(count("7,8"), [path]).counts == {b"443 6": 1, b"443 -": 1}
+    with pytest.raises(UsageError, match="has no column 15, only 14"):
+        run(count("15"), [path])
+
+
+def test_an_empty_value_of_a_single_column_is_a_row_as_any_other(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"word": ["", "a", "", None]}), tmp_path / "a.parquet")
+    found = run(count("1"), [tmp_path / "a.parquet"])
+    assert found.counts == {b"": 2, b"a": 1, b"-": 1}
+    assert (found.stats.lines, found.stats.skipped) == (4, 0)
+
+
+def test_a_file_without_rows_holds_nothing(tmp_path: Path) -> None:
+    assert run(FLOWS, [write(tmp_path / "a.parquet", [])]).stats.lines == 0
+
+
+def test_parquet_without_the_columns_is_refused_naming_the_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"srcaddr": ["x"]}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"a\.parquet: has no field dstport"):
+        run(FLOWS, [tmp_path / "a.parquet"])
+
+
+def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is Parquet, and this job counts lines of text"):
+        run(wordcount(), [write(tmp_path / "a.parquet", [record_of(443, 6, "OK")])])
+
+
+@pytest.mark.parametrize("value", ["a b", "a\nb", "a\r"])
+def test_a_value_that_would_be_two_is_an_error(tmp_path: Path, value: str) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, value)])
+    with pytest.raises(InputError, match="log_status has a value with a blank in it"):
+        run(FLOWS, [path])
+
+
+@pytest.mark.parametrize("size", [4, 30, -1])
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, size: int) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK")] * 99)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match=r"a\.parquet: Parquet: is damaged") as caught:
+        run(FLOWS, [path], output=tmp_path / "out")
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_within_a_row_group_is_an_error_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK")] * 99)
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.parquet: Parquet: is damaged"):
+        run(FLOWS, [path])
+
+
+def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK")])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"pip install 'mapreduce\[parquet\]'"):
+        run(FLOWS, [path])
+
+
+def test_row_groups_that_are_not_one_behind_the_other_are_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK")] * 28)
+    firsts = iter([4, 30, 20, 40] * 100)
+    monkeypatch.setattr(
+        "mapreduce.formats.parquet._first_byte", lambda column: next(firsts) if column else 0
+    )
+    with pytest.raises(InputError, match="not one behind the other"):
+        run(FLOWS, [path])
+
+
+def test_a_file_without_row_groups_holds_nothing(tmp_path: Path) -> None:
+    table = pa.table({"dstport": pa.array([], pa.int64()), "protocol": pa.array([], pa.int64())})
+    with pq.ParquetWriter(tmp_path / "a.parquet", table.schema):
+        pass
+    assert pq.ParquetFile(tmp_path / "a.parquet").metadata.num_row_groups == 0
+    assert run(FLOWS, [tmp_path / "a.parquet"]).stats.lines == 0

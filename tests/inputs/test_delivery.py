@@ -1,0 +1,112 @@
+"""Account, region and time are read from the paths of deliveries, and from nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mapreduce import UsageError
+from mapreduce.inputs.delivery import Selection, Told, parse_selection, told_by
+
+PLAIN = "s3://logs/AWSLogs/111122223333/vpcflowlogs/eu-west-1/2024/05/01/"
+HIVE = (
+    "s3://logs/x/AWSLogs/aws-account-id=111122223333/aws-service=vpcflowlogs/aws-region=eu-west-1/"
+    "year=2024/month=05/day=01/"
+)
+NAME = "111122223333_vpcflowlogs_eu-west-1_fl-0a1b_20240501T2355Z_0f1e2d3c.log.gz"
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize("directory", [PLAIN, HIVE])
+def test_both_layouts_tell_account_region_and_day(directory: str) -> None:
+    day = Told("111122223333", "eu-west-1", at(2024, 5, 1), at(2024, 5, 2))
+    assert told_by(directory + "x.log") == day
+    hour = directory + ("23/" if directory == PLAIN else "hour=23/")
+    told = told_by(hour + "x.log")
+    assert (told.start, told.end) == (at(2024, 5, 1, 23), at(2024, 5, 2))
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "end"),
+    [
+        ("AWSLogs/1/vpcflowlogs/eu-west-1/2023/", at(2023, 1, 1), at(2024, 1, 1)),
+        ("AWSLogs/1/vpcflowlogs/eu-west-1/2023/12/", at(2023, 12, 1), at(2024, 1, 1)),
+        ("AWSLogs/1/vpcflowlogs/eu-west-1/2024/02/29/", at(2024, 2, 29), at(2024, 3, 1)),
+        ("AWSLogs/1/vpcflowlogs/eu-west-1/2023/02/29/", None, None),
+        ("AWSLogs/1/vpcflowlogs/eu-west-1/2023/13/", None, None),
+        ("AWSLogs/1/vpcflowlogs/eu-west-1/", None, None),
+        ("year=2024/day=01/", at(2024, 1, 1), at(2025, 1, 1)),
+        ("year=9999/", None, None),
+        ("year=\N{SUPERSCRIPT TWO}/", None, None),
+        ("year=2024/month=May/day=03/", at(2024, 1, 1), at(2025, 1, 1)),
+        ("year=9999/month=12/day=31/", None, None),
+        (NAME, at(2024, 5, 1, 23, 55), at(2024, 5, 1, 23, 55)),
+        ("month=05/", None, None),
+        ("logs/2024/05/01/", None, None),
+        (f"anywhere/{NAME}", at(2024, 5, 1, 23, 55), at(2024, 5, 1, 23, 55)),
+    ],
+)
+def test_a_path_tells_a_time_as_far_as_it_goes(
+    path: str, start: datetime | None, end: datetime | None
+) -> None:
+    told = told_by(path)
+    assert told.start == start
+    assert (told.end is None) == (end is None)
+    if told.end and end:
+        assert 0 <= (told.end - end).total_seconds() < 1
+
+
+def test_a_name_tells_more_than_its_directory() -> None:
+    selection = parse_selection("2024-05-01T23:50", "2024-05-02", [], [])
+    assert selection.holds(PLAIN + NAME)
+    assert not parse_selection("2024-05-01T23:56", None, [], []).holds(PLAIN + NAME)
+    assert parse_selection("2024-05-01T23:56", None, [], []).holds(PLAIN + "unnamed.log")
+
+
+def test_a_directory_may_hold_what_was_delivered_about_its_day() -> None:
+    selection = parse_selection("2024-05-02", "2024-05-03", [], [])
+    days = [f"AWSLogs/1/vpcflowlogs/eu-west-1/2024/05/{day:02}/" for day in (1, 2, 3, 4)]
+    assert [selection.may_hold(day) for day in days] == [True, True, True, False]
+    assert [selection.holds(f"{day}x.log") for day in days] == [False, True, False, False]
+
+
+def test_times_are_from_since_to_before_until() -> None:
+    day = PLAIN + "x.log"
+    assert parse_selection("2024-05-01", "2024-05-02", [], []).holds(day)
+    assert not parse_selection("2024-05-02", None, [], []).holds(day)
+    assert not parse_selection(None, "2024-05-01", [], []).holds(day)
+    assert parse_selection("2024-05-02T01:00+02:00", None, [], []).holds(day)
+    assert parse_selection(None, "2024-05-02T01:00+02:00", [], []).holds(day)
+
+
+@pytest.mark.parametrize("prefix", ["", "AWSLogs/", "AWSLogs/111122223333/vpcflowlogs/", "other/"])
+def test_a_prefix_may_hold_what_it_does_not_tell_but_a_log_must_tell(
+    prefix: str,
+) -> None:
+    wanted = Selection(at(2024, 5, 1), None, ("111122223333",), ("eu-west-1",))
+    assert wanted.may_hold(prefix)
+    assert not wanted.holds(f"{prefix}x.log")
+    assert Selection().holds(f"{prefix}x.log")
+
+
+@pytest.mark.parametrize("path", ["AWSLogs/444455556666/", "AWSLogs/1/vpcflowlogs/us-east-1/"])
+def test_a_prefix_of_another_account_or_region_holds_nothing(path: str) -> None:
+    assert not Selection(accounts=("111122223333",), regions=("eu-west-1",)).may_hold(path)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "fault"),
+    [
+        ("yesterday", None, "--since 'yesterday': write a day such as 2024-05-01"),
+        (None, "2024-13-01", "--until '2024-13-01': write a day"),
+        ("2024-05-02", "2024-05-02", "--since 2024-05-02 is not before --until 2024-05-02"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(since: str | None, until: str | None, fault: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_selection(since, until, [], [])
+    assert str(caught.value).startswith(fault)

@@ -1,0 +1,153 @@
+"""Directories, patterns and lists name files; each is found once, in an order of their names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce import UsageError, run
+from mapreduce.inputs.delivery import Selection
+from mapreduce.inputs.names import expand
+from mapreduce.inputs.sources import find_sources
+from mapreduce.jobs.count import count
+
+FILES = [
+    "b.log",
+    "a.log",
+    ".hidden",
+    "_SUCCESS.json",
+    "sub/c.log",
+    "sub/deep/d.log",
+    "sub/_temporary/e.log",
+    ".git/f.log",
+    "plain.txt",
+]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a tree of files, and work in it."""
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a b\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["."], ["./a.log", "./b.log", "./plain.txt", "./sub/c.log", "./sub/deep/d.log"]),
+        (["sub"], ["sub/c.log", "sub/deep/d.log"]),
+        (["*.log"], ["a.log", "b.log"]),
+        (["*"], ["a.log", "b.log", "plain.txt", "sub/c.log", "sub/deep/d.log"]),
+        (["**/*.log"], ["a.log", "b.log", "sub/c.log", "sub/deep/d.log"]),
+        (["sub/**"], ["sub/c.log", "sub/deep/d.log"]),
+        (["[ab].log", "?.log"], ["a.log", "b.log"]),
+        (["s?b"], ["sub/c.log", "sub/deep/d.log"]),
+        (["_SUCCESS.json", ".hidden"], [".hidden", "_SUCCESS.json"]),
+        (["_*"], ["_SUCCESS.json"]),
+        (["sub/_temporary"], ["sub/_temporary/e.log"]),
+        (["-", "b.log", "-"], ["-", "b.log"]),
+        (["nowhere.log"], ["nowhere.log"]),
+    ],
+    ids=str,
+)
+def test_a_name_stands_for_its_files(names: list[str], found: list[str]) -> None:
+    assert expand(names) == found
+    assert expand(reversed(names * 2)) == found
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_names_what_could_be_named_itself(end: str) -> None:
+    Path("list").write_text(end.join(["sub", "", "b.log", "*.txt", "@odd"]))
+    found = ["@odd", "a.log", "b.log", "plain.txt", "sub/c.log", "sub/deep/d.log"]
+    assert expand(["@list", "a.log"]) == found
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree: Path) -> None:
+    (tree / "[ab].log").write_text("")
+    assert expand(["[ab].log"]) == ["[ab].log"]
+    assert expand(["./@x"]) == ["./@x"]
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("*.gz", "*.gz: matches no file"),
+        ("empty", "empty: holds no file"),
+        ("@nowhere", "@nowhere: No such file"),
+        ("@sub", "@sub: Is a directory"),
+        ("@", "@: No such file"),
+        ("@a\0b", "cannot be read"),
+        ("\x1b*", r"\x1b*: matches no file"),
+    ],
+)
+def test_what_names_no_file_is_refused(name: str, fault: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(UsageError) as caught:
+        expand([name])
+    assert fault in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_links_in_a_directory_are_files_but_not_directories(tree: Path) -> None:
+    (tree / "sub" / "loop").symlink_to("..")
+    (tree / "sub" / "link.log").symlink_to("../plain.txt")
+    (tree / "sub" / "broken.log").symlink_to("nowhere")
+    assert expand(["sub"]) == ["sub/broken.log", "sub/c.log", "sub/deep/d.log", "sub/link.log"]
+
+
+def test_a_file_that_several_paths_lead_to_is_one(tree: Path) -> None:
+    (tree / "hard.log").hardlink_to("b.log")
+    (tree / "soft.log").symlink_to("b.log")
+    names = ["soft.log", "hard.log", "./b.log", str(tree / "b.log"), "b.log"]
+    assert len(find_sources(names)) == 1
+    assert len(find_sources([*names, "a.log"])) == 2
+
+
+@pytest.mark.usefixtures("tree")
+@given(st.permutations(["a.log", "sub", "*.log", "sub/c.log", "./plain.txt", "sub/**"]))
+def test_the_order_of_the_names_makes_no_difference(names: list[str]) -> None:
+    assert find_sources(names) == find_sources(sorted(names))
+
+
+def test_ten_thousand_files_are_all_counted(tmp_path: Path) -> None:
+    for number in range(250):
+        directory = tmp_path / f"{number:03}"
+        directory.mkdir()
+        for name in range(40):
+            handle = os.open(directory / f"{name}.log", os.O_WRONLY | os.O_CREAT)
+            os.write(handle, b"%d x\n" % name)
+            os.close(handle)
+    found = run(count("1"), [tmp_path], workers=2)
+    assert (found.stats.inputs, found.stats.lines) == (10_000, 10_000)
+    assert set(found.counts.values()) == {250}
+
+
+def test_directories_that_hold_nothing_of_the_selection_are_not_looked_into(tmp_path: Path) -> None:
+    logs = tmp_path / "AWSLogs"
+    for account in "12":
+        (logs / account).mkdir(parents=True)
+        (logs / account / "x.log").touch()
+    (logs / "2").chmod(0)
+    looked: list[str] = []
+    scandir = os.scandir
+
+    def look(path: str) -> object:
+        looked.append(path)
+        return scandir(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.scandir", look)
+        found = expand([tmp_path], Selection(accounts=("1",)))
+    (logs / "2").chmod(0o700)
+    assert found == [str(logs / "1" / "x.log")]
+    assert str(logs / "2") not in looked

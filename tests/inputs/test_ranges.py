@@ -1,0 +1,86 @@
+"""An object is read as the same file is, in ranges that grow, and never behind its stop."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce.errors import InputError
+from mapreduce.inputs.ranges import AHEAD, LARGE, SMALL, ObjectFile
+
+DATA = bytes(range(256)) * 64
+Asked = list[tuple[int, int]]
+
+
+def serve(patch: pytest.MonkeyPatch, data: bytes = DATA) -> Asked:
+    """Make the server one that has the data; return what it will have been asked."""
+    asked: Asked = []
+
+    def read_range(_url: str, start: int, stop: int, etag: str) -> memoryview:
+        assert etag == "tag"
+        asked.append((start, stop))
+        return memoryview(data[start:stop])
+
+    patch.setattr("mapreduce.inputs.ranges.read_range", read_range)
+    return asked
+
+
+@given(st.lists(st.tuples(st.integers(0, len(DATA)), st.integers(1, 3000)), max_size=20))
+def test_any_seeks_and_reads_give_what_a_file_gives(steps: list[tuple[int, int]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mapreduce.inputs.ranges.SMALL", 100)
+        patch.setattr("mapreduce.inputs.ranges.LARGE", 700)
+        asked = serve(patch)
+        with ObjectFile("s3://b/x", len(DATA), "tag", len(DATA)) as file:
+            for offset, size in steps:
+                assert file.seek(offset) == offset
+                whole = b""
+                while len(whole) < size and (more := file.read(size - len(whole))):
+                    whole += more
+                assert whole == DATA[offset : offset + size]
+                assert file.tell() == offset + len(whole)
+        assert all(start < stop <= len(DATA) for start, stop in asked)
+
+
+def test_who_reads_on_is_given_larger_ranges_and_some_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = bytes(40 * LARGE)
+    asked = serve(monkeypatch, data)
+    stop = 30 * LARGE
+    with ObjectFile("s3://b/x", len(data), "tag", stop) as file:
+        total = 0
+        while got := file.read(1 << 20):
+            total += len(got)
+            assert max(end for _start, end in asked) - total <= (AHEAD + 1) * LARGE
+    assert total == stop
+    sizes = [end - start for start, end in sorted(asked)]
+    assert sizes[:5] == [SMALL, 2 * SMALL, 4 * SMALL, 8 * SMALL, LARGE]
+    assert max(sizes) == LARGE
+    assert sum(sizes) == stop
+
+
+def test_what_a_range_raises_is_raised_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> memoryview:
+        raise InputError("denied")
+
+    monkeypatch.setattr("mapreduce.inputs.ranges.read_range", refuse)
+    with ObjectFile("s3://b/x", 10, "", 10) as file, pytest.raises(InputError, match="denied"):
+        file.read(1)
+
+
+def test_no_thread_is_left_when_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    serve(monkeypatch)
+    before = threading.active_count()
+    with ObjectFile("s3://b/x", len(DATA), "tag", len(DATA)) as file:
+        file.read(10)
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(5)
+    assert threading.active_count() <= before

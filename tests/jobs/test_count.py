@@ -1,0 +1,150 @@
+"""``mapreduce count`` gives what ``cut | sort | uniq -c`` gives, whatever the bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from naive import count_fields
+
+from mapreduce import UsageError, run
+from mapreduce.jobs.count import count, parse_fields
+from mapreduce.reducing.counts import unpack
+
+LINES = b"b x\na x\nb y\n\na x\nlonely\n"
+
+
+def command(*arguments: str, data: bytes = LINES) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "mapreduce", "count", *arguments],
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_counted_as_the_naive_counter_does(data: bytes) -> None:
+    job = count("2,1")
+    tally = job.mapper.start()
+    tally.map_block(memoryview(data + b"\n"), 0)
+    assert unpack(tally.drain().counts) == count_fields(data + b"\n", b" ", (2, 1), None).keys
+
+
+def test_values_come_by_descending_count_then_by_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(LINES)
+    [table] = run(count("1,2"), [path]).tables
+    assert table.header == ("Field1", "Field2", "Count")
+    assert list(table.rows) == [("a", "x", 2), ("b", "x", 1), ("b", "y", 1)]
+    assert table.note == "3 of 3 distinct values"
+
+
+def test_the_table_goes_to_stdout_as_csv_and_the_summary_to_stderr() -> None:
+    run = command("-F", "2", "-o", "-", "-")
+    assert (run.returncode, run.stdout) == (0, b"Field2,Count\nx,3\ny,1\n")
+    assert b"4 counted, 1 skipped, 1 malformed" in run.stderr
+    assert b"standard output: 2 of 2 distinct values" in run.stderr
+
+
+def test_the_table_goes_to_counts_csv_in_the_directory(tmp_path: Path) -> None:
+    assert command("-F", "1", "-o", str(tmp_path), "-", "-q").stderr == b""
+    assert (tmp_path / "counts.csv").read_bytes() == b"Field1,Count\na,2\nb,2\nlonely,1\n"
+
+
+def test_top_keeps_the_most_frequent() -> None:
+    assert command("-F", "1", "--top", "1", "-o", "-", "-").stdout == b"Field1,Count\na,2\n"
+
+
+def test_lines_of_another_width_than_expected_are_malformed() -> None:
+    run = command("-F", "1", "--fields-expected", "2", "-o", "-", "-")
+    assert (
+        b"malformed: standard input: byte 17: 1 fields where 2 are expected: lonely" in run.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "data"), [(r"\t", b"a\tb\n"), (",", b"a,b\n"), (r"\0", b"a\0b\n")]
+)
+def test_any_one_byte_is_a_delimiter(option: str, data: bytes) -> None:
+    run = command("-F", "2", "-d", option, "-o", "-", "-", data=data)
+    assert run.stdout == b"Field2,Count\nb,1\n"
+
+
+def test_values_with_commas_quotes_and_odd_bytes_are_read_back_exactly() -> None:
+    values = [b'say "hi"', b"a,b", b"\xff\xfe", b"\x01"]
+    run = command("-F", "1", "-d", "|", "-o", "-", "-", data=b"|\n".join([*values, b""]))
+    text = run.stdout.decode(errors="surrogateescape")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert {row[0].encode(errors="surrogateescape") for row in rows[1:]} == set(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"), [("7,8", (7, 8)), ("2-4", (2, 3, 4)), ("3,1-2,3", (3, 1, 2, 3))]
+)
+def test_fields_are_written_as_in_cut(text: str, numbers: tuple[int, ...]) -> None:
+    assert parse_fields(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "1,", "-3", "4-2", "1-99999", "²", "1.5", "9" * 9])
+def test_fields_that_cannot_be_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        count(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["-F", "1", "-d", "ab"], b"delimiter"),
+        (["-F", "1", "-d", ""], b"delimiter"),
+        (["-F", "1", "-d", r"\n"], b"delimiter"),
+        (["-F", "3", "--fields-expected", "2"], b"fields (3,)"),
+        (["-F", "1", "--top", "0"], b"--top 0"),
+        (["-F", "1", "-o", "-", "--stats", "-"], b"both go to standard output"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line_and_exit_2(arguments: list[str], fault: bytes) -> None:
+    run = command(*arguments, "-")
+    assert run.returncode == 2
+    assert run.stderr.startswith(b"mapreduce: error: ")
+    assert run.stderr.count(b"\n") == 1
+    assert fault in run.stderr
+
+
+def test_a_job_of_two_tables_does_not_go_to_stdout() -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mapreduce",
+            "flowlogs",
+            "data/flowlogs-small.log",
+            "-o",
+            "-",
+            "-l",
+            "data/lookup.csv",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "writes 2 tables" in run.stderr
+
+
+def test_a_number_beyond_all_rows_keeps_all_of_them() -> None:
+    run = command("-F", "1", "--top", "9" * 25, "-o", "-", "-")
+    assert run.stdout == b"Field1,Count\na,2\nb,2\nlonely,1\n"
+
+
+@pytest.mark.parametrize("width", ["0", "-1", "4294967298", "4294967296", "1000001", "9" * 30])
+def test_a_width_that_no_line_has_is_refused(width: str) -> None:
+    run = command("-F", "1", "--fields-expected", width, "-")
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert run.stderr.count(b"\n") == 1
