@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import traceback
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+DISTRIBUTION: Final = "mapreduce-engine"
+"""The name to install by; under the name ``mapreduce`` the package index has a stranger's code."""
 
 
 class MapReduceError(Exception):
@@ -101,3 +108,67 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
+
+
+def install_hint(extra: str) -> str:
+    """Return the shell command that installs the packages of ``extra`` for this installation.
+
+    The command names the place from which this package was installed: a checkout, a file, a
+    repository or the package index. So it never installs the code of anybody else.
+    """
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        what = ["--editable", f"{checkout}[{extra}]"]
+    else:
+        what = _requirements(extra)
+    return printable(shlex.join([*_installer(), *what]))
+
+
+def _installer() -> list[str]:
+    """Return the beginning of a command that installs for the Python that runs now."""
+    from importlib.util import find_spec  # noqa: PLC0415 - only a failure needs it
+
+    if find_spec("pip") is None:  # uv makes such environments
+        return ["uv", "pip", "install", "--python", sys.executable]
+    on_path = Path(shutil.which("pip") or "/")
+    if on_path.parent == Path(sys.executable).parent:
+        return ["pip", "install"]
+    return [sys.executable, "-m", "pip", "install"]
+
+
+def _requirements(extra: str) -> list[str]:
+    """Return what to install so that this installation gets the packages of ``extra``."""
+    import json  # noqa: PLC0415 - only a failure needs it
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415
+
+    with_extra = f"{DISTRIBUTION}[{extra}]"
+    try:
+        installed = distribution(DISTRIBUTION)
+    except PackageNotFoundError:
+        return [with_extra]
+    origin = json.loads(installed.read_text("direct_url.json") or "null")
+    if origin is None:  # it came from the package index
+        return [with_extra]
+    if _is_gone(origin["url"]):
+        marker = f'extra == "{extra}"'
+        needed = [line.partition(";") for line in installed.requires or ()]
+        return [name for name, _, when in needed if marker in when.replace("'", '"')]
+    return [f"{with_extra} @ {_locator(origin)}"]
+
+
+def _is_gone(url: str) -> bool:
+    """Return whether a URL names a file or directory of this machine that is not there."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - only a failure needs it
+
+    parts = urlsplit(url)
+    return parts.scheme == "file" and not Path(unquote(parts.path)).exists()
+
+
+def _locator(origin: Mapping[str, Any]) -> str:
+    """Return what the standard for ``direct_url.json`` describes as pip takes it."""
+    url: str = origin["url"]
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    subdirectory = origin.get("subdirectory")
+    return f"{url}#subdirectory={subdirectory}" if subdirectory else url

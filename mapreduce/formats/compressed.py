@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from mapreduce.errors import InputError, UsageError
+from mapreduce.errors import InputError, UsageError, install_hint
 
 PIECE: Final = 1 << 20
 """Bytes that are decompressed at once."""
@@ -109,7 +109,7 @@ def _zstd() -> Callable[[], Decoder]:
             from backports import zstd  # noqa: PLC0415 - the same for older ones, and optional
     except ImportError as error:
         raise UsageError(
-            "zstd needs one more package: pip install 'mapreduce[codecs]', "
+            f"zstd needs one more package: {install_hint('codecs')}; "
             "or decompress it first: zstd -dc FILE | mapreduce JOB -"
         ) from error
     return zstd.ZstdDecompressor

@@ -2,7 +2,7 @@
 
 So the kernels count it, and what holds for a line of text holds for a row. A row group's split
 reaches from its first byte to that of the next one; the first begins and the last ends with the
-file. Needs pyarrow (``pip install 'mapreduce[parquet]'``).
+file. It needs pyarrow (the extra ``parquet``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from io import BufferedReader, RawIOBase
 from itertools import pairwise
 from typing import Any, BinaryIO, Final, cast
 
-from mapreduce.errors import InputError, UsageError
+from mapreduce.errors import InputError, UsageError, install_hint
 from mapreduce.inputs.sources import Source
 from mapreduce.job import Mapper
 
@@ -119,7 +119,7 @@ def _opened(source: Source, file: BinaryIO) -> Any:
         from pyarrow import parquet  # noqa: PLC0415 - optional
     except ImportError as error:
         raise UsageError(
-            f"{source.name}: Parquet needs one more package: pip install 'mapreduce[parquet]'"
+            f"{source.name}: Parquet needs one more package: {install_hint('parquet')}"
         ) from error
     try:
         whole: Any = file

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-from mapreduce.errors import InputError, MapReduceError, UsageError, printable
+from mapreduce.errors import InputError, MapReduceError, UsageError, install_hint, printable
 from mapreduce.inputs.delivery import SCHEME
 
 TRIES: Final = 3
@@ -172,7 +172,7 @@ def _store(bucket: str) -> Any:
     try:
         from obstore.store import S3Store  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise UsageError(f"{SCHEME} needs one more package: pip install 'mapreduce[s3]'") from error
+        raise UsageError(f"{SCHEME} needs one more package: {install_hint('s3')}") from error
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options: Any = {"retry_config": _RETRY} | _identity()
     if endpoint:

@@ -24,6 +24,8 @@ from urllib.parse import quote
 import pytest
 from conftest import record
 
+from mapreduce.errors import install_hint
+
 pytest.importorskip("obstore", reason="obstore is not installed")
 pytest.importorskip("moto", reason="moto is not installed")
 
@@ -290,7 +292,7 @@ mapreduce()
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert "s3:// needs one more package: pip install 'mapreduce[s3]'" in failure(done, 2)
+    assert f"s3:// needs one more package: {install_hint('s3')}" in failure(done, 2)
 
 
 LOGS = [
