@@ -115,7 +115,7 @@ def _run(
     sources = find_sources(inputs)
     if any(source.is_remote for source in sources):
         options = options.for_objects()
-    targets.check(job, sources)
+    targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
     with targets.spool() as spool:
         merged, workers = _count(job, sources, options, spool, clock)
         if options.budget and not options.budget.holds(merged.malformed, merged.lines):

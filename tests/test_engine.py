@@ -106,7 +106,7 @@ def check(result: Result, contents: Sequence[bytes]) -> None:
         expected.skipped,
         expected.malformed,
     )
-    places = [(reject.source.index, reject.offset) for reject in result.rejects]
+    places = [(reject.index, reject.offset) for reject in result.rejects]
     assert places == expected.malformed_at[:SHOWN]
     tags, pairs = (table.rows for table in result.tables)
     assert Counter({str(tag): int(number) for tag, number in tags}) == expected.tags
@@ -246,7 +246,7 @@ def test_the_first_ten_rejects_come_in_the_order_of_the_inputs(
     paths = write_logs(b"4\n3", record() + b"\n6\n5\n", b"9\n8\n7\n" * 9)
     rejects = run_by(paths[::-1], split_size=size).rejects
     assert [reject.excerpt for reject in rejects] == [*b"4 3 6 5 9 8 7 9 8 7".split()]
-    assert [reject.source.path for reject in rejects[::3]] == [
+    assert [reject.path for reject in rejects[::3]] == [
         str(paths[number]) for number in (0, 1, 2, 2)
     ]
 
@@ -344,7 +344,7 @@ def test_strict_refuses_malformed_lines_and_locates_them(
         run_by(write_logs(LOG, b"x"), output=old_output, strict=True, split_size=200)
     assert caught.value.malformed == expected.malformed == 11
     rejects: Any = caught.value.rejects
-    places = [(reject.source.index, reject.offset) for reject in rejects]
+    places = [(reject.index, reject.offset) for reject in rejects]
     assert places == expected.malformed_at[:SHOWN]
 
 

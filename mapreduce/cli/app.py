@@ -29,8 +29,8 @@ from mapreduce.inputs.sources import find_sources
 from mapreduce.job import Job
 from mapreduce.mapping.task import MAX_KEYS
 from mapreduce.outputs.files import check_targets, commit
+from mapreduce.outputs.manifest import MANIFEST
 from mapreduce.outputs.table import Table, table_text
-from mapreduce.outputs.targets import MANIFEST
 
 
 def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None) -> int:

@@ -84,7 +84,7 @@ def _map_into(
     lines, skipped, malformed, ticked = total.lines, total.skipped, total.malformed, 0
     rejects = list(total.rejects)
     if settings.spool:
-        settings.spool.clear(split)
+        settings.spool.clear(split.source.index, split.start)
     for block in read_blocks(split, settings.block_size, settings.max_line):
         missing = settings.wanted - len(rejects)
         wanted = len(block.view) if settings.spool else missing
@@ -114,10 +114,11 @@ def _map_into(
 def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
     """Spool the malformed lines of a block, if that is wanted; return as many as may be shown."""
     found = [_reject(block, *where) for where in tally.malformed_at]
+    source = split.source
     if settings.spool:
-        settings.spool.write(split, found)
+        settings.spool.write(source.index, split.start, source.path, found)
     return [
-        Reject(split.source, at, reason, line[: EXCERPT + 1])
+        Reject(source.index, source.name, source.path, at, reason, line[: EXCERPT + 1])
         for at, reason, line in found[: settings.wanted]
     ]
 

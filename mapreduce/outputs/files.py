@@ -12,6 +12,7 @@ import errno
 import fcntl
 import glob
 import os
+import re
 import shutil
 import stat
 import time
@@ -19,11 +20,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from mapreduce.errors import OutputError, UsageError, printable
-from mapreduce.inputs.delivery import SCHEME
-from mapreduce.inputs.names import STDIN
+
+STDIN: Final = "-"
+"""The name of standard input among the inputs."""
+
+URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How a URL begins; a ``Path`` keeps one of its two slashes."""
 
 TURN = 30
 """Seconds that a run waits for another one that renames its results in the same directory."""
@@ -44,8 +49,9 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[str | Path]) -> None
     """Raise ``UsageError`` if a target cannot be written or is one of the inputs."""
     read = [status for path in inputs if (status := _status(path))]
     for target in targets:
-        if str(target).startswith(SCHEME[:-1]):  # a Path keeps one slash of two
-            raise UsageError(f"{printable(str(target))}: outputs are files; copy them to S3 then")
+        if URL.match(str(target)):
+            said = "outputs are files; name a directory, and copy it from there"
+            raise UsageError(f"{printable(str(target))}: {said}")
         status = _status(target)
         if status and any(os.path.samestat(status, other) for other in read):
             raise UsageError(f"{printable(str(target))}: is an input; choose another output")

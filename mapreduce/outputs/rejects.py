@@ -12,14 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mapreduce.errors import OutputError, UsageError, printable
-from mapreduce.inputs.sources import Source
 from mapreduce.outputs.table import csv_text
-
-if TYPE_CHECKING:
-    from mapreduce.splits.split import Split
 
 EXCERPT: Final = 60
 FIELDS: Final = ("file", "byte", "reason", "line")
@@ -29,9 +25,14 @@ _PIECE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One malformed line: where it starts (byte offset in its source), why, and how it begins."""
+    """One malformed line: in which input it stands, at which byte, why, and how it begins.
 
-    source: Source
+    ``index`` is the input's place among all inputs, ``name`` its path as a terminal may show it.
+    """
+
+    index: int
+    name: str
+    path: str
     offset: int
     reason: str
     excerpt: bytes
@@ -39,7 +40,7 @@ class Reject:
     def __str__(self) -> str:
         text = printable(self.excerpt[:EXCERPT].decode(errors="backslashreplace"))
         more = "..." if len(self.excerpt) > EXCERPT else ""
-        return f"{self.source.name}: byte {self.offset}: {printable(self.reason)}: {text}{more}"
+        return f"{self.name}: byte {self.offset}: {printable(self.reason)}: {text}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,23 @@ class Spool:
     directory: Path
     as_json: bool
 
-    def write(self, split: Split, rejects: Iterable[tuple[int, str, bytes]]) -> None:
-        """Add malformed lines (byte offset, reason, whole line) of a split to its part."""
-        with self._blamed(), self._part(split).open("ab") as file:
+    def write(
+        self, index: int, start: int, path: str, rejects: Iterable[tuple[int, str, bytes]]
+    ) -> None:
+        """Add malformed lines (byte offset, reason, whole line) to the part of a split.
+
+        The split begins at byte ``start`` of the input ``index``, whose path is ``path``.
+        """
+        with self._blamed(), self._part(index, start).open("ab") as file:
             for offset, reason, line in rejects:
                 text = line.decode(errors="surrogateescape")
-                row = (split.source.path, offset, reason, text)
+                row = (path, offset, reason, text)
                 file.write(_json_line(row) if self.as_json else csv_text([row]))
 
-    def clear(self, split: Split) -> None:
+    def clear(self, index: int, start: int) -> None:
         """Forget what a killed worker has written of a split."""
         with self._blamed():
-            self._part(split).unlink(missing_ok=True)
+            self._part(index, start).unlink(missing_ok=True)
 
     def text(self) -> Iterator[bytes]:
         """Yield all parts in the order of the inputs, under a header if it is CSV."""
@@ -79,8 +85,8 @@ class Spool:
             where = printable(str(self.directory))
             raise OutputError(f"{where}: malformed lines: {error.strerror}") from error
 
-    def _part(self, split: Split) -> Path:
-        return self.directory / f"{split.source.index:09}-{split.start:020}"
+    def _part(self, index: int, start: int) -> Path:
+        return self.directory / f"{index:09}-{start:020}"
 
 
 def _json_line(values: Iterable[str | int]) -> bytes:

@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.inputs.sources import Source
-from mapreduce.job import Job
 from mapreduce.outputs.files import Digests, check_targets, commit, private_directory
+from mapreduce.outputs.manifest import MANIFEST, manifest_text
 from mapreduce.outputs.rejects import JSON_SUFFIXES, Spool
 from mapreduce.outputs.table import Table, table_text
-
-MANIFEST: Final = "_SUCCESS.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +23,18 @@ class Targets:
     directory: Path | None
     rejects: Path | None
 
-    def check(self, job: Job, sources: Iterable[Source]) -> None:
-        """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice."""
-        directory, names = self.directory, (*job.outputs, MANIFEST)
+    def check(self, outputs: Iterable[str], inputs: Iterable[str | Path]) -> None:
+        """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice.
+
+        ``outputs`` are the names of the tables that the job has declared.
+        """
+        directory, names = self.directory, (*outputs, MANIFEST)
         files = [] if directory is None else [directory / name for name in names]
         if self.rejects is not None:
             if os.path.realpath(self.rejects) in map(os.path.realpath, files):
                 raise UsageError(f"{printable(str(self.rejects))}: is another output, too")
             files.append(self.rejects)
-        check_targets(files, [*(source.path for source in sources), *job.side_inputs])
+        check_targets(files, inputs)
 
     @contextmanager
     def spool(self) -> Iterator[Spool | None]:
@@ -66,7 +66,7 @@ class Targets:
             return []
 
         def manifest(digests: Digests) -> bytes:
-            return _manifest(directory, describe(), digests)
+            return manifest_text(directory, describe(), digests)
 
         texts = {directory / table.name: table_text(table) for table in tables}
         commit(texts | rejects, manifest=(directory / MANIFEST, manifest), check=check)
@@ -76,14 +76,3 @@ class Targets:
         """Write the malformed lines alone, if they are wanted."""
         if self.rejects and spool:
             commit({self.rejects: spool.text()}, check=check)
-
-
-def _manifest(directory: Path, described: dict[str, Any], digests: Digests) -> bytes:
-    """Return JSON; the outputs are named as seen from the directory."""
-    import json  # noqa: PLC0415 - start-up counts
-
-    outputs = {
-        os.path.relpath(path, directory): {"bytes": digest.size, "sha256": digest.sha256}
-        for path, digest in digests.items()
-    }
-    return json.dumps({**described, "outputs": outputs}, indent=1).encode() + b"\n"

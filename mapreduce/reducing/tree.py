@@ -86,7 +86,7 @@ def merge(left: Partial, right: Partial, wanted: int) -> Partial:
 
 
 def _place(reject: Reject) -> tuple[int, int]:
-    return reject.source.index, reject.offset
+    return reject.index, reject.offset
 
 
 def _tasks(ready: list[Partial], remaining: Iterator[Any]) -> Iterator[Any]:

@@ -84,7 +84,7 @@ def test_rejects_are_the_first_malformed_lines_where_they_start(
     for split in (whole(path), streamed(data)):
         rejects = map_split(split, FLOWS, block_size=block_size, wanted=wanted).rejects
         assert [reject.offset for reject in rejects] == expected
-        assert {reject.source for reject in rejects} <= {split.source}
+        assert {reject.path for reject in rejects} <= {split.source.path}
         lines = dict(lines_of(data))
         assert all(lines[reject.offset].startswith(reject.excerpt) for reject in rejects)
 

@@ -21,7 +21,7 @@ from mapreduce import Result, __version__, run
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.outputs import files as output
 from mapreduce.outputs.files import commit
-from mapreduce.outputs.targets import MANIFEST
+from mapreduce.outputs.manifest import MANIFEST
 
 LOG = b"".join([record(), b"\n", record(b"-", b"-", b"NODATA"), b"\nbad\n"])
 FLOWS = FlowLogs(LOOKUP)

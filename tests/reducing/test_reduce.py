@@ -33,14 +33,18 @@ def partials(draw: st.DrawFn) -> list[Partial]:
     counts = st.dictionaries(st.sampled_from([b"a", b"b", b"", b"\xff"]), st.integers(1, 99))
     parts = []
     for first in range(draw(st.integers(1, 8))):
-        own = [Reject(*place, "why", b"line") for place in rejects[first::8]]
+        own = [reject_at(*place) for place in rejects[first::8]]
         own.sort(key=place_of)
         parts.append(Partial(Counter(draw(counts)), 1, *draw(numbers), tuple(own)))
     return parts
 
 
+def reject_at(source: Source, offset: int) -> Reject:
+    return Reject(source.index, source.name, source.path, offset, "why", b"line")
+
+
 def place_of(reject: Reject) -> tuple[int, int]:
-    return reject.source.index, reject.offset
+    return reject.index, reject.offset
 
 
 def total_of(parts: list[Partial], wanted: int) -> Partial:
