@@ -78,10 +78,10 @@ def run(
 ) -> Result:
     """Count all inputs with a job and, if ``output`` names a directory, write its tables there.
 
-    ``inputs`` are names (see ``paths.expand``), or what ``find_sources`` has found of them. At most
-    ``workers`` processes (default: the CPUs that this process may use) count splits of about
-    ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a small
-    input is counted in this process. ``pool`` is used instead if given, and not closed.
+    ``inputs`` are names (see ``inputs.names.expand``), or what ``find_sources`` has found of them.
+    At most ``workers`` processes (default: the CPUs that this process may use) count splits of
+    about ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a
+    small input is counted in this process. ``pool`` is used instead if given, and not closed.
     ``max_malformed`` lines, or ``"P%"`` of all, may be malformed (default: any; ``strict``: none);
     all of them are written to ``rejects``, as CSV or, by its suffix, JSON lines. A line of more
     than ``max_line`` bytes and more than ``max_keys`` distinct keys end the run. ``excel_safe``
@@ -112,7 +112,7 @@ def _run(
     job: Job, inputs: Sequence[str | os.PathLike[str] | Source], targets: Targets, options: Options
 ) -> Result:
     clock = Clock()
-    sources = find_sources(inputs)
+    sources = find_sources(inputs, getattr(job, "selector", None))
     if any(source.is_remote for source in sources):
         options = options.for_objects()
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])

@@ -78,7 +78,8 @@ class Job(Protocol):
     come, packed or a Counter: for ``ranked``, with millions of keys ten times faster, and for
     ``columns``, the sums of its mapper's weights. A job
     that has ``mapper_for(name, first_line)``, which gives a Mapper, decides in the parent what an
-    input looks like: by its first line, without its end, or ``split.FIRST`` bytes of it.
+    input looks like: by its first line, without its end, or ``split.FIRST`` bytes of it. A job that
+    has a ``selector`` (``inputs.names.Selector``) chooses among the files that were named or found.
     """
 
     @property

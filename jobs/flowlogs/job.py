@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
 
 from mapreduce import FieldMapper, Table, UsageError
+from mapreduce.jobs.flowlogs.deliveries import ANY_LOG, DeliverySelector, parse_selection
 from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, find_layout, parse_format
 from mapreduce.jobs.flowlogs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
 from mapreduce.jobs.flowlogs.protocols import protocol_name
@@ -48,6 +49,7 @@ class FlowLogs:
     side_inputs: Sequence[Path] = ()
     layout: Layout = DEFAULT
     question: Question = TAGGED
+    selector: DeliverySelector = ANY_LOG
     takes_packed: ClassVar[bool] = True
 
     @property
@@ -200,8 +202,13 @@ def flowlogs(
         list[str] | None, "flows, packets or bytes, or several: flows,bytes [default: flows]."
     ] = None,
     action: Annotated[Action, "Count only records of this action; others are skipped."] = "all",
+    since: Annotated[str | None, "Only logs that were delivered from then on."] = None,
+    until: Annotated[str | None, "Only logs that were delivered before."] = None,
+    account: Annotated[list[str] | None, "Only logs of this AWS account; repeatable."] = None,
+    region: Annotated[list[str] | None, "Only logs of this region; repeatable."] = None,
 ) -> FlowLogs:
     """Count AWS VPC flow-log records by tag and by destination port and protocol."""
+    selector = parse_selection(since, until, account or (), region or ())
     question = parse_question(by, measure or ["flows"], action)
     if question.is_tagged and lookup is None:
         raise UsageError("--lookup is missing: a CSV with the columns dstport, protocol and tag")
@@ -209,5 +216,6 @@ def flowlogs(
     if layout != DEFAULT:
         layout.checked("--log-format", question.needed)
     if lookup is None:
-        return FlowLogs({}, (), layout, question)
-    return FlowLogs(read_lookup(lookup, on_conflict=on_conflict), (lookup,), layout, question)
+        return FlowLogs({}, (), layout, question, selector)
+    tags = read_lookup(lookup, on_conflict=on_conflict)
+    return FlowLogs(tags, (lookup,), layout, question, selector)

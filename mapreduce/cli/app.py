@@ -118,8 +118,8 @@ def _run_job(
     stop: StopRequest, build: Callable[[], Job], inputs: Sequence[str], options: RunOptions
 ) -> None:
     with stop.raising():  # a list or a lookup may be a pipe that nobody writes to
-        sources = find_sources(inputs, options.selection)
         job = build()
+        sources = find_sources(inputs, getattr(job, "selector", None))
     _check_outputs(job, [source.path for source in sources], options)
     total = sum(source.size or 0 for source in sources) or None
     terminal = sys.stderr is not None and sys.stderr.isatty()

@@ -18,7 +18,6 @@ from typer.main import get_command
 
 from mapreduce.cli.registry import Factory
 from mapreduce.formats.stream import MAX_LINE
-from mapreduce.inputs.delivery import Selection, parse_selection
 from mapreduce.job import Job
 
 _INPUTS = Annotated[
@@ -78,30 +77,10 @@ class RunOptions:
         typer.Option("--progress/--no-progress", help="[default: if stderr is a terminal]"),
     ] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="TIME", help="Only logs that were delivered from then on."),
-    ] = None
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="TIME", help="Only logs that were delivered before."),
-    ] = None
-    account: Annotated[
-        list[str] | None,
-        typer.Option("--account", help="Only logs of this AWS account; repeatable."),
-    ] = None
-    region: Annotated[
-        list[str] | None, typer.Option("--region", help="Only logs of this region; repeatable.")
-    ] = None
     start_method: Annotated[
         Literal["fork", "forkserver", "spawn"] | None,
         typer.Option("--start-method", help="How processes start [default: what suits best]."),
     ] = None
-
-    @property
-    def selection(self) -> Selection:
-        """Which inputs are wanted; raises ``UsageError``."""
-        return parse_selection(self.since, self.until, self.account or (), self.region or ())
 
 
 RunJob: TypeAlias = Callable[[Callable[[], Job], Sequence[str], RunOptions], None]

@@ -8,33 +8,58 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.inputs.delivery import ANYTHING, SCHEME, Selection
 
 STDIN: Final = "-"
 LIST: Final = "@"
+SCHEME: Final = "s3://"
+"""How the URL of an object begins."""
 
 
-def expand(names: Iterable[str | os.PathLike[str]], selection: Selection = ANYTHING) -> list[str]:
+class Selector(Protocol):
+    """Chooses inputs by their paths; any job may have one."""
+
+    @property
+    def prunes(self) -> bool:
+        """Whether ``may_hold`` is ever false, so that it pays to ask about each directory."""
+
+    @property
+    def nothing_left(self) -> str:
+        """What to say if no input is left."""
+
+    def holds(self, path: str, /) -> bool:
+        """Return whether a file is counted."""
+
+    def may_hold(self, prefix: str, /) -> bool:
+        """Return whether a file below a directory, whose path ends with ``/``, may be counted."""
+
+
+def expand(names: Iterable[str | os.PathLike[str]], selector: Selector | None = None) -> list[str]:
     """Return the paths of all files that are named, each once, sorted by their bytes.
 
-    ``-`` is standard input. ``@FILE`` holds more names, one a line. Of a directory all files below
-    it are meant, but for hidden ones and those whose name begins with ``_``, as Hadoop leaves them
-    out; so it is for what ``*``, ``?``, ``[...]`` and ``**`` match. ``s3://BUCKET/PREFIX/`` is a
-    directory, too, and what is found below it is a ``Remote``. Only what the ``selection`` holds.
-    Raises ``UsageError`` for what holds or matches no file.
+    ``-`` is standard input. ``@FILE`` holds more names, one a line. A directory stands for all
+    files below it, except for hidden ones and those whose name begins with ``_``, as in Hadoop; the
+    same holds for what ``*``, ``?``, ``[...]`` and ``**`` match. ``s3://BUCKET/PREFIX/`` is a
+    directory, too, and what is found below it is a ``Remote``. Files that the ``selector`` does not
+    hold are left out. Raises ``UsageError`` for what holds or matches no file.
     """
     found: set[str] = set()
-    for name in [os.fspath(name) for name in names]:
+    given = [os.fspath(name) for name in names]
+    for name in given:
         listed = _listed(name[1:]) if name.startswith(LIST) else [name]
         for one in listed:
-            found.update(_files(one, selection))
-    wanted = [path for path in found if selection == ANYTHING or selection.holds(path)]
-    if selection != ANYTHING and not wanted:
-        raise UsageError("none of the inputs is of this time, account and region")
+            found.update(_files(one, selector))
+    wanted = [path for path in found if selector is None or selector.holds(path)]
+    if selector is not None and not wanted and (found or (given and selector.prunes)):
+        raise UsageError(selector.nothing_left)
     return sorted(wanted, key=os.fsencode)
+
+
+def is_shown(name: str) -> bool:
+    """Return whether a file or directory of this name is found in a directory."""
+    return not name.startswith((".", "_"))
 
 
 def _listed(path: str) -> Iterator[str]:
@@ -47,29 +72,30 @@ def _listed(path: str) -> Iterator[str]:
         raise UsageError(f"{LIST}{printable(path)}: {reason}") from error
 
 
-def _files(name: str, selection: Selection) -> Iterable[str]:
+def _files(name: str, selector: Selector | None) -> Iterable[str]:
+    pruner = selector if selector and selector.prunes else None
     if name.startswith(SCHEME):
         from mapreduce.inputs.s3 import list_objects  # noqa: PLC0415 - costs a small run 2 ms
 
-        found = list_objects(name, None if selection == ANYTHING else selection.may_hold)
-        return _some(found, f"{printable(name)}: holds no object", selection)
+        found = list_objects(name, pruner.may_hold if pruner else None)
+        return _some(found, f"{printable(name)}: holds no object", pruner)
     if name == STDIN or "\0" in name:
         return [name]
     if os.path.isdir(name):  # noqa: PTH112 - a hundred thousand Paths cost a second
-        return _some(_walk(name, selection), f"{printable(name)}: holds no file", selection)
+        return _some(_walk(name, pruner), f"{printable(name)}: holds no file", pruner)
     if glob.has_magic(name) and not os.path.lexists(name):
-        return _some(_match(name, selection), f"{printable(name)}: matches no file", selection)
+        return _some(_match(name, pruner), f"{printable(name)}: matches no file", pruner)
     return [name]
 
 
-def _some(files: Iterable[str], otherwise: str, selection: Selection) -> list[str]:
+def _some(files: Iterable[str], otherwise: str, pruner: Selector | None) -> list[str]:
     found = list(files)
-    if not found and selection == ANYTHING:
+    if not found and pruner is None:
         raise UsageError(otherwise)
     return found
 
 
-def _match(pattern: str, selection: Selection) -> Iterator[str]:
+def _match(pattern: str, pruner: Selector | None) -> Iterator[str]:
     named = pattern.split("/")
     for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207
         parts = [part for part in path.split("/") if part.startswith("_") and part not in named]
@@ -78,22 +104,22 @@ def _match(pattern: str, selection: Selection) -> Iterator[str]:
         if not os.path.isdir(path):  # noqa: PTH112
             yield path
         elif named[-1] != "**":  # which matches what is below it, too
-            yield from _walk(path, selection)
+            yield from _walk(path, pruner)
 
 
-def _walk(directory: str, selection: Selection) -> Iterator[str]:
+def _walk(directory: str, pruner: Selector | None) -> Iterator[str]:
     """Yield the files below a directory; links to directories are not followed.
 
-    A directory that holds nothing of the selection is not looked into.
+    A directory in which the ``pruner`` may hold nothing is not looked into.
     """
     try:
         with os.scandir(directory) as entries:
-            below = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+            below = [entry for entry in entries if is_shown(entry.name)]
     except OSError as error:
         raise UsageError(f"{printable(directory)}: {error.strerror}") from error
     for entry in below:
         if entry.is_dir(follow_symlinks=False):
-            if selection == ANYTHING or selection.may_hold(f"{entry.path}/"):
-                yield from _walk(entry.path, selection)
+            if pruner is None or pruner.may_hold(f"{entry.path}/"):
+                yield from _walk(entry.path, pruner)
         elif not entry.is_dir():
             yield entry.path

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 
 from mapreduce.errors import InputError, MapReduceError, UsageError, install_hint, printable
-from mapreduce.inputs.delivery import SCHEME
+from mapreduce.inputs.names import SCHEME, is_shown
 
 TRIES: Final = 3
 """How often a range is asked for, at most; each time the client tries several times itself."""
@@ -112,7 +112,7 @@ def _listed(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> Iter
     for page in obstore.list(store, f"{prefix}/" if prefix else None):
         for found in page:
             below = found["path"].removeprefix(prefix)
-            if all(map(_is_shown, below.split("/"))):
+            if all(map(is_shown, below.split("/"))):
                 yield Remote(bucket, found)
 
 
@@ -131,15 +131,11 @@ def _walk(store: Any, bucket: str, prefix: str, may_hold: MayHold) -> Iterator[R
 
     page = obstore.list_with_delimiter(store, f"{prefix}/" if prefix else None)
     for found in page["objects"]:
-        if _is_shown(found["path"].rpartition("/")[2]):
+        if is_shown(found["path"].rpartition("/")[2]):
             yield Remote(bucket, found)
     for below in page["common_prefixes"]:
-        if _is_shown(below.rpartition("/")[2]) and may_hold(f"{below}/"):
+        if is_shown(below.rpartition("/")[2]) and may_hold(f"{below}/"):
             yield from _walk(store, bucket, below, may_hold)
-
-
-def _is_shown(name: str) -> bool:
-    return not name.startswith((".", "_"))
 
 
 def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:

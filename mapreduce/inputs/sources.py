@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from mapreduce.errors import InputError, UsageError, printable
 from mapreduce.formats.compressed import codec_named, find_codec, first_text
-from mapreduce.inputs.delivery import ANYTHING, SCHEME, Selection
-from mapreduce.inputs.names import STDIN, expand
+from mapreduce.inputs.names import SCHEME, STDIN, Selector, expand
 from mapreduce.job import Mapper
 
 if TYPE_CHECKING:
@@ -110,20 +109,20 @@ class Source:
 
 
 def find_sources(
-    names: Iterable[str | os.PathLike[str] | Source], selection: Selection = ANYTHING
+    names: Iterable[str | os.PathLike[str] | Source], selector: Selector | None = None
 ) -> list[Source]:
-    """Return a Source for each file that is named in any way (``paths.expand``), sorted by path.
+    """Return a Source for each file that is named in any way (``names.expand``), sorted by path.
 
     A file that several paths lead to is one. What has been found before is not looked for again,
-    if all are Sources. Only what the ``selection`` holds. Raises ``UsageError`` for one that cannot
-    be read.
+    if all are Sources. A file that the ``selector`` does not hold is left out. Raises
+    ``UsageError`` for one that cannot be read.
     """
     given = list(names)
     sources = [one for one in given if isinstance(one, Source)]
     if sources and len(sources) == len(given):
         return sources
     sources, known = [], set[tuple[int, int]]()
-    paths = expand((one.path if isinstance(one, Source) else one for one in given), selection)
+    paths = expand((one.path if isinstance(one, Source) else one for one in given), selector)
     remote = _look_at([cast("Remote", path) for path in paths if path.startswith(SCHEME)])
     for path in paths:
         if path.startswith(SCHEME):

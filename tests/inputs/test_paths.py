@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce import UsageError, run
-from mapreduce.inputs.delivery import Selection
 from mapreduce.inputs.names import expand
 from mapreduce.inputs.sources import find_sources
 from mapreduce.jobs.count import count
@@ -132,7 +131,33 @@ def test_ten_thousand_files_are_all_counted(tmp_path: Path) -> None:
     assert set(found.counts.values()) == {250}
 
 
-def test_directories_that_hold_nothing_of_the_selection_are_not_looked_into(tmp_path: Path) -> None:
+class OnlyAccountOne:
+    """A selector that passes over whole directories."""
+
+    prunes = True
+    nothing_left = "nothing of account 1"
+
+    def holds(self, path: str, /) -> bool:
+        return "/1/" in path
+
+    def may_hold(self, prefix: str, /) -> bool:
+        return "/2/" not in prefix
+
+
+class NoText:
+    """A selector that looks at every file."""
+
+    prunes = False
+    nothing_left = "only text is left"
+
+    def holds(self, path: str, /) -> bool:
+        return not path.endswith(".txt")
+
+    def may_hold(self, prefix: str, /) -> bool:
+        raise AssertionError(prefix)
+
+
+def test_directories_that_hold_nothing_selected_are_not_looked_into(tmp_path: Path) -> None:
     logs = tmp_path / "AWSLogs"
     for account in "12":
         (logs / account).mkdir(parents=True)
@@ -147,7 +172,24 @@ def test_directories_that_hold_nothing_of_the_selection_are_not_looked_into(tmp_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.scandir", look)
-        found = expand([tmp_path], Selection(accounts=("1",)))
+        found = expand([tmp_path], OnlyAccountOne())
     (logs / "2").chmod(0o700)
     assert found == [str(logs / "1" / "x.log")]
     assert str(logs / "2") not in looked
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_selector_chooses_among_files_however_they_were_named() -> None:
+    Path("empty").mkdir()
+    assert expand([".", "plain.txt"], NoText()) == [
+        *("./a.log", "./b.log", "./sub/c.log", "./sub/deep/d.log")
+    ]
+    for names in (["plain.txt"], ["*.txt", "plain.txt"]):
+        with pytest.raises(UsageError, match="only text is left"):
+            expand(names, NoText())
+    with pytest.raises(UsageError, match="empty: holds no file"):
+        expand(["empty"], NoText())
+    for names in (["empty"], ["*.nothing"], ["sub"]):
+        with pytest.raises(UsageError, match="nothing of account 1"):
+            expand(names, OnlyAccountOne())
+    assert expand([], OnlyAccountOne()) == []

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from conftest import record
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mapreduce import UsageError
-from mapreduce.inputs.delivery import Selection, Told, parse_selection, told_by
+from mapreduce import UsageError, run
+from mapreduce.jobs.flowlogs.deliveries import (
+    DeliveryInfo,
+    DeliverySelector,
+    delivery_info,
+    parse_selection,
+)
+from mapreduce.jobs.flowlogs.job import flowlogs
 
 PLAIN = "s3://logs/AWSLogs/111122223333/vpcflowlogs/eu-west-1/2024/05/01/"
 HIVE = (
@@ -23,10 +33,10 @@ def at(*parts: int) -> datetime:
 
 @pytest.mark.parametrize("directory", [PLAIN, HIVE])
 def test_both_layouts_tell_account_region_and_day(directory: str) -> None:
-    day = Told("111122223333", "eu-west-1", at(2024, 5, 1), at(2024, 5, 2))
-    assert told_by(directory + "x.log") == day
+    day = DeliveryInfo("111122223333", "eu-west-1", at(2024, 5, 1), at(2024, 5, 2))
+    assert delivery_info(directory + "x.log") == day
     hour = directory + ("23/" if directory == PLAIN else "hour=23/")
-    told = told_by(hour + "x.log")
+    told = delivery_info(hour + "x.log")
     assert (told.start, told.end) == (at(2024, 5, 1, 23), at(2024, 5, 2))
 
 
@@ -53,7 +63,7 @@ def test_both_layouts_tell_account_region_and_day(directory: str) -> None:
 def test_a_path_tells_a_time_as_far_as_it_goes(
     path: str, start: datetime | None, end: datetime | None
 ) -> None:
-    told = told_by(path)
+    told = delivery_info(path)
     assert told.start == start
     assert (told.end is None) == (end is None)
     if told.end and end:
@@ -87,15 +97,15 @@ def test_times_are_from_since_to_before_until() -> None:
 def test_a_prefix_may_hold_what_it_does_not_tell_but_a_log_must_tell(
     prefix: str,
 ) -> None:
-    wanted = Selection(at(2024, 5, 1), None, ("111122223333",), ("eu-west-1",))
+    wanted = DeliverySelector(at(2024, 5, 1), None, ("111122223333",), ("eu-west-1",))
     assert wanted.may_hold(prefix)
     assert not wanted.holds(f"{prefix}x.log")
-    assert Selection().holds(f"{prefix}x.log")
+    assert DeliverySelector().holds(f"{prefix}x.log")
 
 
 @pytest.mark.parametrize("path", ["AWSLogs/444455556666/", "AWSLogs/1/vpcflowlogs/us-east-1/"])
 def test_a_prefix_of_another_account_or_region_holds_nothing(path: str) -> None:
-    assert not Selection(accounts=("111122223333",), regions=("eu-west-1",)).may_hold(path)
+    assert not DeliverySelector(accounts=("111122223333",), regions=("eu-west-1",)).may_hold(path)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +120,67 @@ def test_a_time_that_is_none_is_refused(since: str | None, until: str | None, fa
     with pytest.raises(UsageError) as caught:
         parse_selection(since, until, [], [])
     assert str(caught.value).startswith(fault)
+
+
+_ZONES = st.none() | st.integers(-23 * 60, 23 * 60).map(
+    lambda minutes: timezone(timedelta(minutes=minutes))
+)
+_TIMES = st.datetimes(timezones=_ZONES) | st.sampled_from(
+    [datetime.min, datetime.max, datetime(9999, 12, 31), datetime(1, 1, 1, 23)]
+)
+
+
+def minutes(moment: datetime) -> float:
+    """Return the minutes from the year 1 on, in UTC; the oracle's arithmetic is of numbers."""
+    naive = moment.replace(tzinfo=None)
+    offset = moment.utcoffset() or timedelta(0)
+    return (naive - datetime.min - offset) / timedelta(minutes=1)
+
+
+@given(_TIMES, st.dates(), st.booleans())
+def test_any_time_can_be_asked_for(asked: datetime, delivered: date, hourly: bool) -> None:
+    text = asked.isoformat()
+    since, until = parse_selection(text, None, [], []), parse_selection(None, text, [], [])
+    hour = "23/" if hourly else ""
+    path = f"AWSLogs/1/vpcflowlogs/eu-west-1/{delivered.isoformat().replace('-', '/')}/{hour}"
+    midnight = datetime(delivered.year, delivered.month, delivered.day)
+    start = minutes(midnight) + (23 * 60 if hourly else 0)
+    end, day = minutes(midnight) + 24 * 60, 24 * 60
+    if delivered == date.max:  # whose day ends in the year 10000: such a path says nothing
+        assert (since.may_hold(path), since.holds(f"{path}x.log")) == (True, False)
+        return
+    moment = minutes(asked)
+    assert since.holds(f"{path}x.log") == (end > moment)
+    assert until.holds(f"{path}x.log") == (start < moment)
+    assert since.may_hold(path) == (end > moment - day)
+    assert until.may_hold(path) == (start < moment + day)
+
+
+@pytest.mark.parametrize("value", ["eu-west-1", ["eu-west-1"], ("eu-west-1",)])
+def test_from_python_one_text_is_one_value(value: list[str]) -> None:
+    assert flowlogs(by="vpc-id", region=value, log_format="vpc-id").selector == DeliverySelector(
+        regions=("eu-west-1",)
+    )
+
+
+def test_run_selects_among_the_files_that_it_finds(tmp_path: Path) -> None:
+    for day, port in [("01", b"443"), ("02", b"53")]:
+        directory = tmp_path / f"AWSLogs/1/vpcflowlogs/eu-west-1/2024/05/{day}"
+        directory.mkdir(parents=True)
+        (directory / "x.log").write_bytes(record(port) + b"\n")
+    assert run(flowlogs(by="dstport"), [tmp_path]).stats.counted == 2
+    second = run(flowlogs(by="dstport", since="2024-05-02"), [tmp_path])
+    assert [*second.tables[0].rows] == [(53, 1)]
+    with pytest.raises(UsageError, match="none of the inputs is of this time"):
+        run(flowlogs(by="dstport", since="2024-05-03"), [tmp_path])
+
+
+def test_the_write_test_of_an_export_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "0f1e").mkdir()
+    (tmp_path / "0f1e" / "000000").write_bytes(record() + b"\n")
+    marker = tmp_path / "aws-logs-write-test"
+    marker.write_text("Permission Check Successful")
+    found = run(flowlogs(by="dstport"), [tmp_path], strict=True)
+    assert (found.stats.inputs, found.stats.counted) == (1, 1)
+    with pytest.raises(UsageError, match="aws-logs-write-test is no log"):
+        run(flowlogs(by="dstport"), [marker])

@@ -1,0 +1,168 @@
+"""Choose delivered logs by their paths: by account, region and time of delivery.
+
+Source: the AWS documentation, "Flow log files": ``AWSLogs/ACCOUNT/SERVICE/REGION/YYYY/MM/DD[/HH]/``
+or ``aws-account-id=../aws-service=../aws-region=../year=../month=../day=..[/hour=..]/``, then
+``ACCOUNT_SERVICE_REGION_ID_YYYYMMDDTHHmmZ_HASH.log.gz``. And "Export log data to Amazon S3": an
+export of CloudWatch Logs begins with a file ``aws-logs-write-test``, which holds no log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Final
+
+from mapreduce import UsageError
+from mapreduce.errors import printable
+
+_PLAIN: Final = re.compile(
+    r"(?:^|/)AWSLogs/(?:o-\w+/)?(?P<account>\d+)/(?:[^/]+/(?:(?P<region>[a-z][a-z0-9-]*)/"
+    r"(?:(?P<year>\d{4})/(?:(?P<month>\d\d)/(?:(?P<day>\d\d)/(?:(?P<hour>\d\d)/)?)?)?)?)?)?",
+    re.ASCII,
+)
+_HIVE: Final = re.compile(r"(?:^|/)(?:aws-)?(account-id|region|year|month|day|hour)=([^/]+)(?=/)")
+_NAME: Final = re.compile(
+    r"(?:^|/)(\d{12})_[a-z]+_([a-z0-9-]+)_[^/]*_(\d{8}T\d{4})Z_[^/]*$", re.ASCII
+)
+_NO_TIME: Final = timedelta(0)
+_DAY: Final = timedelta(days=1)
+_WRITE_TEST: Final = "aws-logs-write-test"
+"""The name of the file with which CloudWatch Logs tries whether it may write an export."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryInfo:
+    """What a path says of a log: its account, its region, and its time from start to before end."""
+
+    account: str | None = None
+    region: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySelector:
+    """The selector of flow logs; an option that is empty or ``None`` accepts any log."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    accounts: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+    @property
+    def prunes(self) -> bool:
+        """Whether a whole directory may be passed over."""
+        return bool(self.since or self.until or self.accounts or self.regions)
+
+    @property
+    def nothing_left(self) -> str:
+        """What to say if no input is left."""
+        if self.prunes:
+            return "none of the inputs is of this time, account and region"
+        return f"none of the inputs is a log; {_WRITE_TEST} is no log"
+
+    def holds(self, path: str, /) -> bool:
+        """Return whether a log is wanted; one whose path does not say what is asked is not."""
+        if path.rpartition("/")[2] == _WRITE_TEST:
+            return False
+        return self._agrees(delivery_info(path), unknown=False)
+
+    def may_hold(self, prefix: str, /) -> bool:
+        """Return whether a log below a prefix, which ends with ``/``, may be wanted.
+
+        The directory of a log may be of the day before or after the time in the log's name.
+        """
+        return self._agrees(delivery_info(prefix), unknown=True)
+
+    def _agrees(self, info: DeliveryInfo, *, unknown: bool) -> bool:
+        """Return whether a path agrees with the options, and ``unknown`` if it does not say."""
+        wanted = ((self.accounts, info.account), (self.regions, info.region))
+        if any(some and (not unknown if one is None else one not in some) for some, one in wanted):
+            return False
+        if self.since is None and self.until is None:
+            return True
+        if info.start is None or info.end is None:
+            return unknown
+        margin = _DAY if unknown else _NO_TIME
+        # Differences, because no time may be a day before the year 1 or after the year 9999.
+        late_enough = self.since is None or info.end - self.since > -margin
+        return late_enough and (self.until is None or info.start - self.until < margin)
+
+
+ANY_LOG: Final = DeliverySelector()
+
+
+def parse_selection(
+    since: str | None, until: str | None, accounts: Sequence[str], regions: Sequence[str]
+) -> DeliverySelector:
+    """Return the selector that the options ask for; times without a zone are UTC.
+
+    Raises ``UsageError``.
+    """
+    start, end = _time("--since", since), _time("--until", until)
+    if start and end and start >= end:
+        raise UsageError(f"--since {since} is not before --until {until}")
+    return DeliverySelector(start, end, _several(accounts), _several(regions))
+
+
+def _several(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of an option; from Python, one text is one value."""
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+def _time(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option} {printable(repr(text))}: write a day such as 2024-05-01 or a time such as "
+            "2024-05-01T12:00Z"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def delivery_info(path: str) -> DeliveryInfo:
+    """Return what a path says, or what the beginning of a path says that ends with ``/``."""
+    if name := _NAME.search(path):
+        moment = _moment(name[3])
+        if moment:
+            return DeliveryInfo(name[1], name[2], moment, moment + timedelta(microseconds=1))
+    parts = dict(_HIVE.findall(path))
+    if plain := _PLAIN.search(path):
+        parts |= {key: value for key, value in plain.groupdict().items() if value is not None}
+    start, end = _span([parts.get(unit) for unit in ("year", "month", "day", "hour")])
+    account = parts.get("account") or parts.get("account-id")
+    return DeliveryInfo(account, parts.get("region"), start, end)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:  # a name that only looks like one
+        return None
+
+
+def _span(units: Sequence[str | None]) -> tuple[datetime | None, datetime | None]:
+    """Return the time that a year, month, day and hour name together, as far as they are there."""
+    known = [unit for unit in takewhile(_is_number, units) if unit]
+    if not known:
+        return None, None
+    try:
+        numbers = [*map(int, known)]
+        start = datetime(*[*numbers, 1, 1][: max(3, len(known))], tzinfo=UTC)  # type: ignore[misc, arg-type]
+        if len(known) == 1:
+            return start, start.replace(year=start.year + 1)
+        if len(known) == 2:
+            return start, (start + timedelta(days=32)).replace(day=1)
+        return start, start + (_DAY if len(known) == 3 else timedelta(hours=1))
+    except (ValueError, OverflowError):  # a month 13, a year 9999: not of a delivery
+        return None, None
+
+
+def _is_number(text: str | None) -> bool:
+    return text is not None and text.isascii() and text.isdigit()
