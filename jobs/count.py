@@ -5,28 +5,24 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-from mapreduce import FieldMapper, Table, UsageError
-from mapreduce.reducing.counts import Counts, ranked
+from mapreduce import FieldMapper, Job, Table, Totals, UsageError
 
 
 @dataclass(frozen=True)
-class FieldCount:
+class FieldCount(Job):
     """The job; ``top`` keeps only the most frequent."""
 
     mapper: FieldMapper
     top: int | None = None
-    outputs: ClassVar[Sequence[str]] = ("counts.csv",)
-    side_inputs: ClassVar[Sequence[Path]] = ()
-    takes_packed: ClassVar[bool] = True
+    outputs: Sequence[str] = ("counts.csv",)
 
-    def finish(self, counts: Counts, /) -> Sequence[Table]:
+    def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return one row for each combination of values, the most frequent first, then by bytes."""
-        delimiter = self.mapper.delimiter if len(self.mapper.fields) > 1 else None
-        rows = ranked(counts, delimiter, self.top)
-        note = f"{len(rows):,} of {len(counts):,} distinct values"
+        several = len(self.mapper.fields) > 1
+        rows = totals.rows(split_at=self.mapper.delimiter if several else None, top=self.top)
+        note = f"{len(rows):,} of {len(totals):,} distinct values"
         header = (*(f"Field{number}" for number in self.mapper.fields), "Count")
         return [Table(self.outputs[0], header, rows, note)]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mapreduce import kernel
 from mapreduce.errors import ConservationError, MalformedError, UsageError
@@ -28,8 +28,8 @@ from mapreduce.outputs.rejects import Budget, Reject, Spool
 from mapreduce.outputs.stats import Clock, Stats
 from mapreduce.outputs.table import Table, for_spreadsheets
 from mapreduce.outputs.targets import Targets
-from mapreduce.reducing.counts import Counts, unpack
 from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.totals import Totals
 from mapreduce.reducing.tree import MapPool, map_reduce
 from mapreduce.splits.crew import gather
 from mapreduce.splits.split import SMALLEST, Split, find_splits
@@ -40,12 +40,12 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: merged counts by key, the job's tables, the figures, the first rejects.
+    """What a run found: totals by key, the job's tables, the figures, the first rejects.
 
     ``written`` are the files of the tables; ``notes`` is what one should know besides.
     """
 
-    merged: Counts
+    totals: Totals
     tables: Sequence[Table]
     stats: Stats
     rejects: Sequence[Reject]
@@ -54,8 +54,8 @@ class Result:
 
     @cached_property
     def counts(self) -> Counter[bytes]:
-        """The merged counts as a Counter, made when it is first asked for."""
-        return unpack(self.merged)
+        """The lines of each key, made when they are first asked for."""
+        return self.totals.counts
 
 
 def run(
@@ -112,7 +112,7 @@ def _run(
     job: Job, inputs: Sequence[str | os.PathLike[str] | Source], targets: Targets, options: Options
 ) -> Result:
     clock = Clock()
-    sources = find_sources(inputs, getattr(job, "selector", None))
+    sources = find_sources(inputs, job.selector)
     if any(source.is_remote for source in sources):
         options = options.for_objects()
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
@@ -121,9 +121,9 @@ def _run(
         if options.budget and not options.budget.holds(merged.malformed, merged.lines):
             targets.write_rejects(spool, check=lambda: options.tick(0))
             raise _too_many(merged, options.budget, targets)
-        counts = merged.counts if getattr(job, "takes_packed", False) else unpack(merged.counts)
+        totals = merged.totals.settled()
         clock.lap("reduce")
-        tables = job.finish(cast(Counter[bytes], counts))
+        tables = job.finish(totals)
         if options.excel_safe:
             tables = [*map(for_spreadsheets, tables)]
         clock.lap("finish")
@@ -135,9 +135,9 @@ def _run(
         )
     clock.lap("write")
     stats = _stats(
-        merged, len(counts), inputs=len(sources), workers=workers, seconds=clock.seconds()
+        merged, len(totals), inputs=len(sources), workers=workers, seconds=clock.seconds()
     )
-    return Result(counts, tables, stats, merged.rejects, written, [*growth(sources)])
+    return Result(totals, tables, stats, merged.rejects, written, [*growth(sources)])
 
 
 def _count(
@@ -166,7 +166,6 @@ def _count(
             done=crew.done,
             wanted=SHOWN,
             max_keys=options.max_keys,
-            pack=not crew.in_parent,
             mapped=arrived,
         )
     clock.lap("reduce")
@@ -183,7 +182,7 @@ def _splits(
         pace=pace_of(job.mapper),
         split_size=options.split_size,
         max_line=options.max_line,
-        mapper_for=getattr(job, "mapper_for", None),
+        mapper_for=job.mapper_for,
         mapper=job.mapper,
         tick=options.tick,
     )

@@ -74,15 +74,26 @@ class ConservationError(MapReduceError):
 
 
 class TaskError(MapReduceError):
-    """The job's own code raised; the text is one clear line, then the traceback from its worker."""
+    """The job's own code raised; the text is one clear line that names the job's file and line.
+
+    The traceback from the worker is a note of the exception.
+    """
 
     @classmethod
     def of(cls, where: str, error: BaseException) -> TaskError:
-        """Return what ``error``, raised by a job's code ``where`` it was, is reported as."""
+        """Report what a job's code raised ``where`` the data was: a file and a byte."""
         lines = traceback.format_exception_only(error)
         summary = next(line for line in lines if not line.startswith(" ")).strip()
-        trace = "".join(traceback.format_exception(error)).rstrip()
-        return cls(f"{where}: the job failed: {summary}\n{trace}")
+        frames = traceback.extract_tb(error.__traceback__)
+        code = f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+        failure = cls(f"{where}: the job failed{code}: {summary}")
+        failure.add_note("".join(traceback.format_exception(error)).rstrip())
+        return failure
+
+    @property
+    def trace(self) -> str:
+        """The traceback from the worker."""
+        return "\n".join(self.__notes__)
 
 
 class WorkerLostError(MapReduceError):

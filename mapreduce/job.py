@@ -1,116 +1,77 @@
 """What a job is: a mapper for the workers, and ``finish`` for the parent.
 
-A job is a pure value. Its ``mapper`` is small, frozen, hashable and picklable, because it travels
-with every task; what only ``finish`` needs (a lookup table of any size) never leaves the parent.
-The mapper's live state, a combiner, stays in its worker from split to split, so that a key is
-judged once per worker and not once per split.
+A job is a pure value. What only ``finish`` needs, such as a lookup table of any size, never leaves
+the parent.
 """
 
 from __future__ import annotations
 
-import enum
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from mapreduce.inputs.names import Selector
+from mapreduce.mapping.mapper import Mapper
 from mapreduce.outputs.table import Table
-from mapreduce.reducing.counts import Counts, ranked
+from mapreduce.reducing.totals import Totals
 
 
-class Verdict(enum.Enum):
-    """Why a line is not counted although nothing is wrong with it."""
+class Job:
+    """Anything that can be counted: a subclass sets ``mapper`` and ``outputs``, and has ``finish``.
 
-    SKIPPED = "skipped"
-
-
-SKIPPED: Final = Verdict.SKIPPED
-
-Judgement: TypeAlias = str | Verdict | None
-"""``None``: counted. ``SKIPPED``: carries no data by its own format. A text: malformed, and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What became of the lines of one block, and where the first malformed ones lie.
-
-    ``malformed_at`` holds (byte offset in the block, reason) in order. ``keys`` is how many
-    distinct keys the combiner holds by now.
+    ``mapper`` counts the lines. ``outputs`` are the file names of the tables that ``finish`` makes.
+    ``side_inputs`` are files that the job was built from: no output may overwrite them.
+    ``selector`` chooses among the files that were named or found.
     """
 
-    lines: int
-    skipped: int
-    malformed: int
-    malformed_at: Sequence[tuple[int, str]] = ()
-    keys: int = 0
-
-
-class Drained(NamedTuple):
-    """The counts, how many lines they count, and how many were skipped that no tally told of."""
-
-    counts: Counts
-    counted: int
-    skipped: int = 0
-
-
-class Combiner(Protocol):
-    """A mapper at work: it counts block after block into a table of its own."""
-
-    def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        r"""Count one block of whole lines, each ended by ``\n``; locate ``wanted`` malformed."""
-
-    def drain(self) -> Drained:
-        """Return what has been counted since the last drain."""
-
-
-class Mapper(Protocol):
-    """The worker's half of a job as a frozen, hashable, picklable value."""
-
-    def start(self) -> Combiner:
-        """Return fresh state, once per worker."""
-
-
-class Job(Protocol):
-    """Anything that can be counted.
-
-    ``finish`` is given a Counter. A job whose ``takes_packed`` is true is given the counts as they
-    come, packed or a Counter: for ``ranked``, with millions of keys ten times faster, and for
-    ``columns``, the sums of its mapper's weights. A job
-    that has ``mapper_for(name, first_line)``, which gives a Mapper, decides in the parent what an
-    input looks like: by its first line, without its end, or ``split.FIRST`` bytes of it. A job that
-    has a ``selector`` (``inputs.names.Selector``) chooses among the files that were named or found.
-    """
+    mapper: Mapper
+    outputs: Sequence[str]
+    side_inputs: Sequence[Path] = ()
+    selector: Selector | None = None
 
     @property
-    def mapper(self) -> Mapper:
-        """The half that runs in the workers."""
+    def described(self) -> Mapping[str, object]:
+        """What a result must say of how it was asked for; values that JSON can hold."""
+        return {}
 
-    @property
-    def outputs(self) -> Sequence[str]:
-        """The file names of the tables that ``finish`` will make."""
+    def mapper_for(self, _name: str, _first_line: bytes, /) -> Mapper:
+        """Choose the mapper of one input by its name and its first line, without its line end.
 
-    @property
-    def side_inputs(self) -> Sequence[Path]:
-        """Files that the job itself was built from; no output may overwrite them."""
+        Raises ``UsageError`` if the job cannot count such an input.
+        """
+        return self.mapper
 
-    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
-        """Turn the merged counts into tables; runs once, in the parent."""
+    def finish(self, totals: Totals, /) -> Sequence[Table]:
+        """Turn the totals of all inputs into tables. It runs once, in the parent."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method finish")
 
 
 @dataclass(frozen=True)
-class KeyCount:
-    """The plainest job: one table of keys and counts, the most frequent first."""
+class KeyCount(Job):
+    """The plainest job: one table of keys with their counts and measures, the highest count first.
+
+    ``header`` names the columns: those of the key (one, or one for each field of the key), the
+    count, and one for each measure. Raises ``ValueError`` if it does not name them all.
+    """
 
     mapper: Mapper
     output: str
     header: tuple[str, ...]
     side_inputs: Sequence[Path] = ()
+    outputs: Sequence[str] = field(init=False)
 
-    @property
-    def outputs(self) -> Sequence[str]:
-        return (self.output,)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outputs", (self.output,))
+        values = 1 + len(self.mapper.measures)
+        if len(self.header) - values not in {1, self.mapper.key_columns}:
+            columns = self.mapper.key_columns
+            key = "1 for the key" if columns == 1 else f"1 or {columns} for the key"
+            raise ValueError(
+                f"the header has {len(self.header)} columns: name {key}, 1 for the count and "
+                f"{len(self.mapper.measures)} for the measures"
+            )
 
-    def finish(self, counts: Counter[bytes], /) -> Sequence[Table]:
-        rows = ranked(counts)
+    def finish(self, totals: Totals, /) -> Sequence[Table]:
+        whole = len(self.header) == 2 + len(self.mapper.measures)
+        rows = totals.rows(split_at=None if whole else self.mapper.key_separator)
         return [Table(self.output, self.header, rows, note=f"{len(rows):,} keys")]

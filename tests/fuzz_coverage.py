@@ -31,13 +31,14 @@ if HAS_ATHERIS:
 else:
     watched = nullcontext()
 with watched:
-    from mapreduce import UsageError, kernel
+    from held import unpack
+
+    from mapreduce import Totals, UsageError, kernel
     from mapreduce.inputs.sources import find_sources
     from mapreduce.jobs.flowlogs.job import FlowLogs
     from mapreduce.jobs.flowlogs.lookup import read_lookup
     from mapreduce.kernel import _pure
     from mapreduce.mapping.task import MapSettings, cool, map_task
-    from mapreduce.reducing.counts import ranked, unpack
     from mapreduce.reducing.tree import merge
     from mapreduce.splits.split import find_splits
 
@@ -79,7 +80,7 @@ def flow_logs(data: bytes, path: Path, cuts: tuple[int, int]) -> None:
     shift = len(BOM) if data.startswith(BOM) else 0
     places = [offset + shift for _number, offset in expected.malformed_at[:3]]
     assert [reject.offset for reject in whole.rejects] == places
-    tags, _pairs = FLOWS.finish(unpack(whole.counts))
+    tags, _pairs = FLOWS.finish(whole.totals)
     assert {**{tag: n for tag, n in tags.rows if n}} == dict(expected.tags)
 
 
@@ -98,8 +99,8 @@ def kernels(data: bytes, columns: tuple[bytes, tuple[int, ...], int | None]) -> 
         )
         assert Counter(scan.fresh) == Counter(expected.keys.keys())
         counts = table.drain()
-        rows = rows or list(ranked(counts, columns[0]))
-        assert rows == list(ranked(counts, columns[0]))
+        rows = rows or list(Totals(counts).rows(split_at=columns[0]))
+        assert rows == list(Totals(counts).rows(split_at=columns[0]))
         assert unpack(counts) == expected.keys
 
 
@@ -128,11 +129,11 @@ def packed(data: bytes) -> None:
     from mapreduce.kernel.native import PackedCounts
 
     try:
-        counts = PackedCounts(data).unpack()
+        counts = PackedCounts(data).columns()[0]
     except ValueError:
         return
     merged = PackedCounts(data).merge(PackedCounts.of({b"x": 1}))
-    assert set(merged.unpack()) | {b"x"} >= set(counts) - {k for k, n in counts.items() if not n}
+    assert set(merged.columns()[0]) | {b"x"} >= {key for key, n in counts.items() if n}
 
 
 def one_input(data: bytes, directory: Path) -> None:

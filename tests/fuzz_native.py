@@ -10,12 +10,13 @@ import random
 import sys
 import time
 from collections import Counter
+from typing import Any
 
+from held import columns as sums_of
+from held import merge, unpack
 from naive import count_fields
 
 from mapreduce import kernel
-from mapreduce.reducing.counts import columns as sums_of
-from mapreduce.reducing.counts import merge, unpack
 
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 600, 5000]
 
@@ -60,7 +61,7 @@ def one_round(chance: random.Random) -> None:
         for sums, more in zip(expected_sums, naive.sums, strict=True):
             sums.update({key: n for key, n in more.items() if key not in dropped})
         parts.append(table.drain())
-    whole = parts[0]
+    whole: Any = parts[0]
     for part in parts[1:]:
         whole = merge(whole, part)
     assert unpack(whole) == expected, columns

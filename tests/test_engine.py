@@ -34,11 +34,12 @@ from naive import count_flow_logs
 from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.engine import SHOWN
 from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
-from mapreduce.job import Drained, Judgement, Mapper, Tally
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.jobs.wordcount import wordcount
 from mapreduce.kernel.pace import Pace
+from mapreduce.mapping.mapper import Drained, Judgement, Mapper, Tally
 from mapreduce.options import usable_cpus
+from mapreduce.reducing.totals import EMPTY
 
 FLOWS = FlowLogs(LOOKUP)
 LOG = b"".join(
@@ -370,7 +371,7 @@ def test_a_job_that_fails_ends_the_run(
 
 
 @dataclass(frozen=True)
-class Liar:
+class Liar(Mapper):
     """A mapper and its combiner that count every line, give or take a lie."""
 
     lines: int = 0
@@ -385,7 +386,7 @@ class Liar:
         return Tally(bytes(block).count(b"\n") + self.lines, self.skipped, self.malformed)
 
     def drain(self) -> Drained:
-        return Drained(Counter(), 9 + self.counted)
+        return Drained(EMPTY, 9 + self.counted)
 
 
 @pytest.mark.parametrize(

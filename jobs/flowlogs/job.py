@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
-from mapreduce import FieldMapper, Table, UsageError
+from mapreduce import FieldMapper, Job, Row, Table, Totals, UsageError
 from mapreduce.jobs.flowlogs.deliveries import ANY_LOG, DeliverySelector, parse_selection
 from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, find_layout, parse_format
 from mapreduce.jobs.flowlogs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
@@ -26,9 +24,6 @@ from mapreduce.jobs.flowlogs.records import (
     mapper_of,
     parse_question,
 )
-from mapreduce.kernel import ODD
-from mapreduce.outputs.table import Row
-from mapreduce.reducing.counts import Counts, columns
 
 TAGS: Final = "tag2count.csv"
 TAGGED: Final = Question()
@@ -39,7 +34,7 @@ Values: TypeAlias = tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
-class FlowLogs:
+class FlowLogs(Job):
     """The job; ``tags`` gives the tag of each (dstport, protocol number).
 
     ``layout`` is that of logs without a header.
@@ -50,17 +45,20 @@ class FlowLogs:
     layout: Layout = DEFAULT
     question: Question = TAGGED
     selector: DeliverySelector = ANY_LOG
-    takes_packed: ClassVar[bool] = True
+    outputs: Sequence[str] = field(init=False)
+    mapper: FieldMapper = field(init=False)
 
-    @property
-    def outputs(self) -> Sequence[str]:
-        """The table of the tags, where there are any, and that of the keys."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outputs", self._outputs())
+        object.__setattr__(self, "mapper", self._mapper())
+
+    def _outputs(self) -> Sequence[str]:
+        """Return the table of the tags, where there are any, and that of the keys."""
         keys = "portprotocolcount.csv" if self.question.by == PAIR else "counts.csv"
         return (TAGS, keys) if self.question.is_tagged else (keys,)
 
-    @cached_property
-    def mapper(self) -> FieldMapper:
-        """The mapper of a log that says nothing of its layout, were all that is needed in it."""
+    def _mapper(self) -> FieldMapper:
+        """Return the mapper of a log without a header that has all needed fields."""
         missing = [name for name in self.question.needed if name not in self.layout.names]
         return mapper_of(Layout((*self.layout.names, *missing)), self.question)
 
@@ -69,10 +67,10 @@ class FlowLogs:
         layout = find_layout(first_line, self.layout)
         return mapper_of(layout.checked(name, self.question.needed), self.question)
 
-    def finish(self, counts: Counts, /) -> Sequence[Table]:
+    def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return the measures of each tag and of each key; both sum to those of all records."""
         by, measures = self.question.by, self.question.measures
-        keys, measured = _keys_and_measures(counts, self.question)
+        keys, measured = _keys_and_measures(totals, self.question)
         sums = [_summed(keys, values) for values in measured]
         tables = [_key_table(self.outputs[-1], by, measures, sums)]
         if not self.question.is_tagged:
@@ -84,13 +82,11 @@ class FlowLogs:
         return [_tag_table(self.tags, measures, sums), *tables]
 
 
-def _keys_and_measures(counts: Counts, question: Question) -> tuple[list[Values], list[list[int]]]:
+def _keys_and_measures(totals: Totals, question: Question) -> tuple[list[Values], list[list[int]]]:
     """Return the keys, each number as one, and their measures, in columns: 50,000 keys."""
-    nothing = [Counter[bytes]() for _ in ("flows", *question.weights)]
-    flows, *weights = columns(counts) if counts else nothing
-    written, numbers = [*flows], [[*column.values()] for column in (flows, *weights)]
-    if weights:
-        _settle_odd(written, numbers)
+    nothing: list[dict[bytes, int]] = [{} for _ in ("flows", *question.weights)]
+    columns = totals.columns() if len(totals) else nothing
+    written, numbers = [*columns[0]], [[*column.values()] for column in columns]
     measured = numbers if "flows" in question.measures else numbers[1:]
     asked = len(question.by)
     width = asked + (question.action != "all" and "action" not in question.by) + 1
@@ -99,16 +95,6 @@ def _keys_and_measures(counts: Counts, question: Question) -> tuple[list[Values]
         flat = [part for key in written for part in [*key.split(b" "), b"", b""][:width]]
     fields = [_read(name, flat[i::width]) for i, name in enumerate(question.by)]
     return list(zip(*fields, strict=True)), measured
-
-
-def _settle_odd(keys: list[bytes], numbers: Sequence[list[int]]) -> None:
-    """Add the weights that a key had to carry: one of 20 digits, or a ``-``, which adds nothing."""
-    for place, key in enumerate(keys):
-        if ODD in key:
-            keys[place], odd = key.split(ODD)
-            texts = odd.replace(b'"', b"").split(b" ")
-            for column, text in zip(numbers[1:], texts, strict=True):
-                column[place] += 0 if text == b"-" else int(text) * numbers[0][place]
 
 
 def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:

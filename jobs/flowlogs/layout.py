@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mapreduce import UsageError
-from mapreduce.errors import printable
+from mapreduce import UsageError, printable
 
 PAIR: Final = ("dstport", "protocol")
 """What has a tag, and is counted by default."""

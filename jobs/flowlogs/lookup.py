@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from mapreduce import UsageError
-from mapreduce.errors import printable
+from mapreduce import UsageError, printable
 from mapreduce.jobs.flowlogs.protocols import protocol_number, small_number
 
 COLUMNS: Final = ("dstport", "protocol", "tag")

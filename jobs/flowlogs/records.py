@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, TypeAlias
 
-from mapreduce import SKIPPED, FieldMapper, UsageError
-from mapreduce.errors import InputError, printable
-from mapreduce.job import Judgement
+from mapreduce import SKIPPED, FieldMapper, InputError, Judgement, Sum, UsageError, printable
 from mapreduce.jobs.flowlogs.layout import (
     ACTION,
     CSV_HEADERS,
@@ -27,15 +25,11 @@ from mapreduce.jobs.flowlogs.layout import (
     header_names,
 )
 from mapreduce.jobs.flowlogs.protocols import small_number
-from mapreduce.kernel import ODD
 
 MEASURES: Final = {"flows": "Count", "packets": "Packets", "bytes": "Bytes"}
 """What can be measured, in the order of the columns that they give."""
 NUMBERS: Final = {"srcport": 65535, "dstport": 65535, "protocol": 255}
 """Fields of a key that must be numbers, and their largest."""
-DIGITS: Final = 1000
-"""Of the longest number that is summed."""
-
 MOST: Final = 60
 """Fields of a key; the kernels take a few more, which is what else has to be known."""
 
@@ -104,13 +98,11 @@ class Judge:
     names: tuple[str, ...]
     by: int
     status: str | None
-    weights: tuple[str, ...] = ()
     action: Action = "all"
     quoted: bool = False
 
     def __call__(self, key: bytes, /) -> Judgement:
-        plain, separator, odd = key.partition(ODD)
-        values = dict(zip(self.names, self._values(plain), strict=True))
+        values = dict(zip(self.names, self._values(key), strict=True))
         if self._is_no_flow(values) or self._is_header(values):
             return SKIPPED
         if (judgement := self._judge_action(values)) is not None:
@@ -122,10 +114,6 @@ class Judge:
                     f" (log-status {_shown(values[LOG_STATUS])})" if LOG_STATUS in values else ""
                 )
                 return f"{name} {_shown(value)} is not 0 to {largest}{status}"
-        if separator:
-            for name, value in zip(self.weights, self._values(odd), strict=True):
-                if value != b"-" and not (value.isdigit() and len(value) <= DIGITS):
-                    return f"{name} {_shown(value)} is no number"
         return None
 
     def _values(self, key: bytes) -> list[bytes]:
@@ -169,17 +157,18 @@ def judge_of(layout: Layout, question: Question) -> Judge:
     status = next((name for name in tells if name in there), None)
     if status and status not in names:
         names.append(status)
-    by, weights = len(question.by), question.weights
-    return Judge(tuple(names), by, status, weights, question.action, layout.in_csv)
+    return Judge(tuple(names), len(question.by), status, question.action, layout.in_csv)
 
 
 @cache
 def mapper_of(layout: Layout, question: Question) -> FieldMapper:
     """Return what counts the records of a layout, one object for all logs that have it."""
     judge = judge_of(layout, question)
-    fields, weights = layout.numbers(judge.names), layout.numbers(question.weights)
+    fields, summed = layout.numbers(judge.names), layout.numbers(question.weights)
+    closing = b'"' if layout.in_csv else b""
+    measures = tuple(Sum(name, (b"-",), signed=False, closing=closing) for name in question.weights)
     headers = CSV_HEADERS if layout.in_csv else ()
-    return FieldMapper(b" ", fields, layout.width, judge, _sure(judge), headers, weights)
+    return FieldMapper(b" ", fields, layout.width, judge, _sure(judge), headers, summed, measures)
 
 
 def _sure(judge: Judge) -> re.Pattern[bytes]:

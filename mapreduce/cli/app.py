@@ -119,7 +119,7 @@ def _run_job(
 ) -> None:
     with stop.raising():  # a list or a lookup may be a pipe that nobody writes to
         job = build()
-        sources = find_sources(inputs, getattr(job, "selector", None))
+        sources = find_sources(inputs, job.selector)
     _check_outputs(job, [source.path for source in sources], options)
     total = sum(source.size or 0 for source in sources) or None
     terminal = sys.stderr is not None and sys.stderr.isatty()

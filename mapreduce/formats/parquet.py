@@ -12,11 +12,13 @@ import re
 from collections.abc import Callable, Iterator
 from io import BufferedReader, RawIOBase
 from itertools import pairwise
-from typing import Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from mapreduce.errors import InputError, UsageError, install_hint
 from mapreduce.inputs.sources import Source
-from mapreduce.job import Mapper
+
+if TYPE_CHECKING:
+    from mapreduce.mapping.mapper import Mapper
 
 MAGIC: Final = b"PAR1"
 ROWS: Final = 64 << 10
@@ -40,14 +42,14 @@ def choose_columns(
     fields = getattr(mapper, "fields", None)
     if fields is None:
         raise UsageError(f"{source.name}: is Parquet, and this job counts lines of text")
-    needed = (*fields, *mapper.weights)
+    needed = (*fields, *mapper.summed)
     if max(needed) > len(names):
         raise UsageError(f"{source.name}: has no column {max(needed)}, only {len(names)}")
     columns = tuple(names[number - 1] for number in needed)
     columns = columns * 2 if len(columns) == 1 else columns  # no value may be an empty line
     numbers = tuple(range(1, len(columns) + 1))
-    chosen, weights = numbers[: len(fields)], numbers[len(fields) : len(needed)]
-    mapper = dataclasses.replace(mapper, fields=chosen, weights=weights, width=len(columns))
+    chosen, summed = numbers[: len(fields)], numbers[len(fields) : len(needed)]
+    mapper = dataclasses.replace(mapper, fields=chosen, summed=summed, width=len(columns))
     return dataclasses.replace(source, mapper=mapper, columns=columns)
 
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from mapreduce.errors import InputError, UsageError, printable
 from mapreduce.formats.compressed import codec_named, find_codec, first_text
 from mapreduce.inputs.names import SCHEME, STDIN, Selector, expand
-from mapreduce.job import Mapper
 
 if TYPE_CHECKING:
     from mapreduce.inputs.s3 import Remote
+    from mapreduce.mapping.mapper import Mapper
 
 HEAD = 10
 """Bytes that tell what an input is."""

@@ -9,15 +9,15 @@ which one is in use, ``BUILT`` whether there is a native one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from mapreduce.errors import UsageError
 from mapreduce.kernel import _pure
 from mapreduce.kernel._pure import ODD, Scan, are_numbers
 from mapreduce.kernel.pace import NATIVE, PYTHON
-from mapreduce.reducing.counts import Counts
+from mapreduce.outputs.table import Row
 
 try:
     from mapreduce.kernel import native
@@ -33,12 +33,36 @@ __all__ = [
     "PACE",
     "VARIANTS",
     "FieldTable",
+    "Packed",
     "Scan",
     "Table",
     "are_numbers",
 ]
 
 BUILT: Final = bool(VARIANTS)
+
+
+class Packed(Protocol):
+    """Counts, and sums if there are any, by key as bytes."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes."""
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+
+    def total(self) -> int:
+        """Return the sum of all counts."""
+
+    def columns(self) -> Sequence[dict[bytes, int]]:
+        """Return the counts, then each sum, as dictionaries of the same keys."""
+
+    def merge(self, other: Any, /) -> Packed:
+        """Return the sum of both, which are packed in the same way."""
+
+    def ranked(self, split_at: bytes | None, top: int | None) -> Sequence[Row]:
+        """Return the first ``top`` rows of a key and its count, the highest count first."""
 
 
 class Table(Protocol):
@@ -50,7 +74,7 @@ class Table(Protocol):
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been seen; return the counts that they had."""
 
-    def drain(self) -> Counts:
+    def drain(self) -> Packed | list[dict[bytes, int]]:
         """Return the counts and start again from zero, keys still known."""
 
 

@@ -14,8 +14,6 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
-from mapreduce.reducing.counts import Counts, PickledCounts
-
 NAME: Final = "pure"
 
 MAX_FIELDS: Final = 64
@@ -102,17 +100,14 @@ class FieldTable:
                 del sums[key]  # of a Counter: nothing happens if it is not there
         return [self._counts.pop(key, 0) for key in keys]
 
-    def drain(self) -> Counts:
-        """Return the counts since the last drain and start again from zero, keys still known."""
+    def drain(self) -> list[dict[bytes, int]]:
+        """Return the counts and the sums since the last drain and start again, keys still known."""
         drained, sums = self._counts, self._sums
         self._counts = Counter(dict.fromkeys(drained, 0))
         self._sums = [Counter() for _ in sums]
         if 0 in drained.values():
             drained = Counter({key: count for key, count in drained.items() if count})
-        if not sums:
-            return drained
-        columns = [Counter({key: column[key] for key in drained}) for column in sums]
-        return PickledCounts.of([drained, *columns])
+        return [drained, *({key: column[key] for key in drained} for column in sums)]
 
     def _weigh(self, keys: list[bytes], weights: Sequence[Iterable[bytes]]) -> Iterable[bytes]:
         """Add to the sums; return the keys by which the lines are counted."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, overload
 
 from mapreduce.kernel import _native
 from mapreduce.kernel._pure import Scan, check_columns
-from mapreduce.outputs.table import ROWS, Row
-from mapreduce.reducing.counts import rows_of
+from mapreduce.outputs.table import ROWS, Row, rows_of
 
 SEED_SIZE: Final = 32
 UNIT: Final = 16
@@ -48,11 +46,9 @@ class PackedCounts:
     def merge(self, other: PackedCounts, /) -> PackedCounts:
         return PackedCounts(_native.merge(self.data, other.data, os.urandom(SEED_SIZE)))
 
-    def unpack(self) -> Counter[bytes]:
-        return self.columns()[0]
-
-    def columns(self) -> list[Counter[bytes]]:
-        return [*map(Counter, _native.unpack(self.data))]
+    def columns(self) -> list[dict[bytes, int]]:
+        """Return the counts, then each sum, as dictionaries of the same keys."""
+        return _native.unpack(self.data)
 
     def ranked(self, delimiter: bytes | None, top: int | None) -> Ranking:
         return Ranking(self.data, delimiter, len(self) if top is None else min(top, len(self)))

@@ -8,14 +8,17 @@ table and a block in which it comes again is noticed again. One that is skipped 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mapreduce import kernel
-from mapreduce.job import SKIPPED, Drained, Judgement, Tally
-from mapreduce.kernel import ODD, are_numbers
+from mapreduce.kernel import ODD
 from mapreduce.kernel.pace import Pace
+from mapreduce.mapping.lines import lines_of
+from mapreduce.mapping.mapper import SKIPPED, Drained, Judgement, Mapper, Tally
+from mapreduce.reducing.measures import Sum
+from mapreduce.reducing.totals import Totals
 
 REMEMBERED: Final = 1 << 18
 """Skipped keys that are remembered, at most: they are not worth more memory than the others."""
@@ -27,15 +30,15 @@ def accept(_key: bytes, /) -> Judgement:
 
 
 @dataclass(frozen=True)
-class FieldMapper:
+class FieldMapper(Mapper):
     """Counts ``fields`` (numbered from 1) of lines split at the one byte ``delimiter``.
 
     ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
-    all the chosen ones. ``judge`` sees each distinct key, but for those that ``accepted`` matches
-    whole: a pattern costs a fifth of a function written in Python, and nearly all keys are plain.
-    ``headers`` are lines of another width that carry no data. ``weights`` are fields whose numbers
-    are summed by key; what is none of at most 19 digits becomes a part of the key, behind ``ODD``
-    (see ``kernel._pure.FieldTable``), so that ``judge`` decides on it.
+    all the chosen ones. ``judge`` sees each distinct key once, but for those that ``accepted``
+    matches whole: a pattern costs a fifth of a function written in Python, and nearly all keys are
+    plain. ``headers`` are lines of another width that carry no data. ``summed`` are the fields
+    whose integers are added by key, as ``measures`` says for each of them (default: plain sums).
+    Raises ``ValueError`` for what cannot be.
     """
 
     delimiter: bytes
@@ -44,17 +47,33 @@ class FieldMapper:
     judge: Callable[[bytes], Judgement] = accept
     accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
     headers: tuple[bytes, ...] = ()
-    weights: tuple[int, ...] = ()
+    summed: tuple[int, ...] = ()
+    measures: tuple[Sum, ...] = ()
 
     def __post_init__(self) -> None:
-        self.table()  # refuses what cannot be
+        if not self.measures:
+            sums = tuple(Sum(f"field {number}") for number in self.summed)
+            object.__setattr__(self, "measures", sums)
+        if len(self.measures) != len(self.summed):
+            raise ValueError(f"{len(self.measures)} measures for {len(self.summed)} fields")
+        self.table()
 
     def table(self) -> kernel.Table:
         """Return an empty table; raise ``ValueError`` if there can be none."""
-        return kernel.FieldTable(self.delimiter, self.fields, self.width, self.weights)
+        return kernel.FieldTable(self.delimiter, self.fields, self.width, self.summed)
 
     @property
-    def pace(self) -> Pace:
+    def key_columns(self) -> int:  # type: ignore[override]  # depends on the fields
+        """The number of fields in a key."""
+        return len(self.fields)
+
+    @property
+    def key_separator(self) -> bytes:  # type: ignore[override]
+        """The byte between the fields of a key."""
+        return self.delimiter
+
+    @property
+    def pace(self) -> Pace:  # type: ignore[override]
         """How fast the kernel is."""
         return kernel.PACE
 
@@ -68,9 +87,10 @@ class FieldCombiner:
     def __init__(self, mapper: FieldMapper) -> None:
         self._mapper = mapper
         self._table = mapper.table()
-        self._judges = mapper.judge is not accept
+        self._judges = mapper.judge is not accept or bool(mapper.summed)
         self._skipped = set[bytes]()  # keys that are judged already, with the table or without
         self._in_table = set[bytes]()  # those of them whose lines the table counts for now
+        self._has_odd = False
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._judges)
@@ -91,15 +111,34 @@ class FieldCombiner:
         return sum(line in headers for _offset, line in lines_of(block)) if headers else 0
 
     def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
-        accepted, judge = self._mapper.accepted.fullmatch, self._mapper.judge
-        known = self._skipped
-        judged = {key: SKIPPED if key in known else judge(key) for key in keys if not accepted(key)}
+        accepted, known = self._mapper.accepted.fullmatch, self._skipped
+        judged = {
+            key: SKIPPED if key in known else self._judge_key(key)
+            for key in keys
+            if not accepted(key)
+        }
         return {key: judgement for key, judgement in judged.items() if judgement is not None}
+
+    def _judge_key(self, key: bytes) -> Judgement:
+        """Let the job judge a key; then look at the values behind it that the kernel cannot add."""
+        plain, has_odd, odd = key.partition(ODD)
+        judgement = self._mapper.judge(plain)
+        if judgement is not None or not has_odd:
+            return judgement
+        texts = odd.split(self._mapper.delimiter)
+        for measure, text in zip(self._mapper.measures, texts, strict=True):
+            if measure.read(text) is None:
+                return f"{measure.name} {excerpt(text)} is not a number"
+        self._has_odd = True
+        return None
 
     def drain(self) -> Drained:
         skipped = self._forget_skipped()
-        counts = self._table.drain()
-        return Drained(counts, counts.total(), skipped)
+        odd = self._mapper.delimiter if self._has_odd else None
+        totals = Totals(self._table.drain(), self._mapper.measures, odd)
+        if any(measure.closing for measure in self._mapper.measures):
+            totals = totals.settled()  # other mappers' measures do not know of this text
+        return Drained(totals, totals.lines, skipped)
 
     def _forget_skipped(self) -> int:
         """Take keys that are skipped out of the table; return how many lines had them."""
@@ -120,26 +159,21 @@ class FieldCombiner:
         return found
 
     def _judge_line(self, line: bytes) -> Judgement:
-        fields = line.split(self._mapper.delimiter)
-        width, weights = self._mapper.width, self._mapper.weights
-        last = max(*self._mapper.fields, *weights, 0)
-        if not line or line in self._mapper.headers:
+        mapper, fields = self._mapper, line.split(self._mapper.delimiter)
+        last = max(*mapper.fields, *mapper.summed, 0)
+        if not line or line in mapper.headers:
             return SKIPPED
-        if width is not None and len(fields) != width:
-            return f"{len(fields)} fields where {width} are expected"
+        if mapper.width is not None and len(fields) != mapper.width:
+            return f"{len(fields)} fields where {mapper.width} are expected"
         if len(fields) < last:
             return f"{len(fields)} fields where at least {last} are expected"
         key, odd = (
-            self._mapper.delimiter.join([fields[number - 1] for number in numbers])
-            for numbers in (self._mapper.fields, weights)
+            mapper.delimiter.join([fields[number - 1] for number in numbers])
+            for numbers in (mapper.fields, mapper.summed)
         )
-        plain = are_numbers([fields[number - 1] for number in weights])
-        return self._mapper.judge(key if plain else key + ODD + odd)
+        return self._judge_key(key + ODD + odd if mapper.summed else key)
 
 
-def lines_of(block: memoryview) -> Iterator[tuple[int, bytes]]:
-    r"""Yield (byte offset, line) for each line of a block, without its ``\n`` or ``\r\n``."""
-    offset = 0
-    for line in bytes(block)[:-1].split(b"\n"):
-        yield offset, line.removesuffix(b"\r")
-        offset += len(line) + 1
+def excerpt(value: bytes) -> str:
+    """Return the beginning of a value as it may be shown in a message."""
+    return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")

@@ -1,17 +1,20 @@
-"""Lift a function from one line to its keys into a mapper of blocks.
+"""Make a mapper of a function from one line to its keys.
 
-The simplest job is such a function. A line without keys carries no data and is skipped; a line for
+The simplest job is such a function. A line without keys carries no data and is skipped. A line for
 which the function raises ``Malformed`` is malformed, and the exception's text is the reason.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-from mapreduce.job import Drained, Tally
-from mapreduce.mapping.fields import lines_of
+from mapreduce.mapping.mapper import Drained, LineFailedError, Mapper, Tally
+from mapreduce.reducing.measures import Measure
+from mapreduce.reducing.totals import Totals
 
 
 class Malformed(ValueError):  # noqa: N818 - the field's term for such a line
@@ -19,41 +22,95 @@ class Malformed(ValueError):  # noqa: N818 - the field's term for such a line
 
 
 @dataclass(frozen=True)
-class LineMapper:
-    r"""Counts the keys that ``map_line`` returns for each line (without ``\n`` or ``\r\n``)."""
+class LineMapper(Mapper):
+    r"""Counts the keys that ``map_line`` returns for each line (without ``\n`` or ``\r\n``).
 
-    map_line: Callable[[bytes], Iterable[bytes]]
+    Keys are bytes. With ``measures`` it returns tuples of a key and one value for each measure.
+    """
+
+    map_line: Callable[[bytes], Iterable[Any]]
+    measures: tuple[Measure, ...] = ()
 
     def start(self) -> LineCombiner:
-        return LineCombiner(self.map_line)
+        return LineCombiner(self)
 
 
 class LineCombiner:
-    """The live Counter of one worker."""
+    """The live dictionaries of one worker."""
 
-    def __init__(self, map_line: Callable[[bytes], Iterable[bytes]]) -> None:
-        self._map_line = map_line
+    def __init__(self, mapper: LineMapper) -> None:
+        self._mapper = mapper
+        self._add = self._add_values if mapper.measures else self._add_keys
+        self._reset()
+
+    def _reset(self) -> None:
         self._counts: Counter[bytes] = Counter()
+        self._values: list[dict[bytes, Any]] = [{} for _ in self._mapper.measures]
         self._counted = 0
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         lines = skipped = malformed = 0
         where: list[tuple[int, str]] = []
+        known = len(self._counts)
         for offset, line in lines_of(block):
             lines += 1
             try:
-                keys = list(self._map_line(line))
+                found = list(self._mapper.map_line(line))
+                self._add(found)
             except Malformed as error:
                 malformed += 1
                 if len(where) < wanted:
                     where.append((offset, str(error)))
                 continue
-            skipped += not keys
-            self._counted += bool(keys)
-            self._counts.update(keys)
+            except (Exception, SystemExit) as error:
+                raise LineFailedError(offset, error) from error
+            skipped += not found
+            self._counted += bool(found)
+        self._check_keys(len(self._counts) - known, block)
         return Tally(lines, skipped, malformed, where, len(self._counts))
 
     def drain(self) -> Drained:
-        drained = Drained(self._counts, self._counted)
-        self._counts, self._counted = Counter(), 0
+        totals = Totals([self._counts, *self._values], self._mapper.measures)
+        drained = Drained(totals, self._counted)
+        self._reset()
         return drained
+
+    def _add_keys(self, found: list[bytes]) -> None:
+        self._counts.update(found)
+
+    def _add_values(self, found: list[tuple[Any, ...]]) -> None:
+        for key, *values in found:
+            self._counts[key] += 1
+            for held, measure, value in zip(
+                self._values, self._mapper.measures, values, strict=True
+            ):
+                held[key] = measure.merge(held[key], value) if key in held else value
+
+    def _check_keys(self, fresh: int, block: memoryview) -> None:
+        """Raise if a new key is not bytes; only then look for the line that it is from."""
+        wrong = [key for key in islice(reversed(self._counts), fresh) if type(key) is not bytes]
+        if not wrong:
+            return
+        problem = TypeError(
+            f"the key {wrong[-1]!r} is {type(wrong[-1]).__name__}, and keys are bytes: return "
+            "a list of them, such as [line[:3]], and encode text with .encode()"
+        )
+        for offset, line in lines_of(block):
+            if any(type(key) is not bytes for key in self._keys(line)):
+                raise LineFailedError(offset, problem)
+        raise problem
+
+    def _keys(self, line: bytes) -> Iterator[Any]:
+        try:
+            found = list(self._mapper.map_line(line))
+        except Malformed:
+            return
+        yield from (each[0] for each in found) if self._mapper.measures else found
+
+
+def lines_of(block: memoryview) -> Iterator[tuple[int, bytes]]:
+    r"""Yield (byte offset, line) for each line of a block, without its ``\n`` or ``\r\n``."""
+    offset = 0
+    for line in bytes(block)[:-1].split(b"\n"):
+        yield offset, line.removesuffix(b"\r")
+        offset += len(line) + 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -12,10 +11,10 @@ from typing import cast
 from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.formats.blocks import Block, read_blocks
 from mapreduce.formats.stream import MAX_LINE, Tick
-from mapreduce.job import Combiner, Mapper, Tally
+from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
 from mapreduce.outputs.rejects import EXCERPT, Reject, Spool
-from mapreduce.reducing.counts import merge
 from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.totals import EMPTY
 from mapreduce.splits.split import Batch, Split
 
 BLOCK = 256 << 10
@@ -59,7 +58,7 @@ def map_splits(
     ``tick`` is called with the size of each block in bytes. Raises ``InputError`` for a file that
     has become shorter or cannot be read any more, ``LimitError`` for too many keys.
     """
-    total, combiners = Partial(Counter()), dict[Mapper, Combiner]()
+    total, combiners = Partial(EMPTY), dict[Mapper, Combiner]()
     for split in splits:
         mapper = split.source.mapper or settings.mapper
         if mapper not in combiners:
@@ -69,7 +68,7 @@ def map_splits(
         drained = combiner.drain()
         total = replace(
             total,
-            counts=merge(total.counts, drained.counts),
+            totals=total.totals + drained.totals,
             counted=total.counted + drained.counted,
             skipped=total.skipped + drained.skipped,
         )
@@ -88,7 +87,7 @@ def _map_into(
     for block in read_blocks(split, settings.block_size, settings.max_line):
         missing = settings.wanted - len(rejects)
         wanted = len(block.view) if settings.spool else missing
-        tally = _map_block(combiner, block.view, wanted, split)
+        tally = _map_block(combiner, block, wanted, split)
         if tally.keys > settings.max_keys:
             raise LimitError.of_keys(str(split), settings.max_keys)
         lines, skipped = lines + tally.lines, skipped + tally.skipped
@@ -101,7 +100,7 @@ def _map_into(
     if tick and ticked < split.size:
         tick(split.size - ticked)
     return Partial(
-        total.counts,
+        total.totals,
         splits=total.splits + 1,
         size=total.size + split.size,
         lines=lines,
@@ -123,13 +122,16 @@ def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSetting
     ]
 
 
-def _map_block(combiner: Combiner, block: memoryview, wanted: int, split: Split) -> Tally:
+def _map_block(combiner: Combiner, block: Block, wanted: int, split: Split) -> Tally:
     try:
-        return combiner.map_block(block, wanted)
+        return combiner.map_block(block.view, wanted)
     except InputError as error:
         raise InputError(f"{split}: {error}") from error
     except MemoryError as error:
         raise LimitError.of_memory(str(split)) from error
+    except LineFailedError as error:
+        where = f"{split.source.name}: byte {block.offset + error.offset}"
+        raise TaskError.of(where, error.cause) from error
     except (Exception, SystemExit) as error:
         raise TaskError.of(str(split), error) from error
 

@@ -40,6 +40,22 @@ class Written(Protocol):
         """Yield the rows as CSV, some at a time, the same bytes as ``csv_text`` gives."""
 
 
+def key_columns(key: bytes, split_at: bytes | None) -> tuple[str, ...]:
+    """Return the columns of a key: one, or as many as ``split_at`` cuts it into.
+
+    Bytes that are not UTF-8 become surrogate escapes.
+    """
+    texts = [key] if split_at is None else key.split(split_at)
+    return tuple(text.decode(errors="surrogateescape") for text in texts)
+
+
+def rows_of(items: Iterable[tuple[bytes, int]], split_at: bytes | None) -> list[Row]:
+    """Return keys and counts as rows."""
+    if split_at is None:  # decoded here: a call for each of many keys costs as much as decoding
+        return [(key.decode(errors="surrogateescape"), count) for key, count in items]
+    return [(*key_columns(key, split_at), count) for key, count in items]
+
+
 def for_spreadsheets(table: Table) -> Table:
     """Return a table whose text no spreadsheet takes for a formula: an apostrophe stands before.
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mapreduce.outputs.rejects import Reject
-from mapreduce.reducing.counts import Counts
+from mapreduce.reducing.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The counts of some splits, what became of their lines, and the first malformed of them.
+    """The totals of some splits, what became of their lines, and the first malformed of them.
 
     Conservation: ``lines == counted + skipped + malformed``. ``level`` is its height in the tree of
     merges: 0 as a mapper made it.
     """
 
-    counts: Counts
+    totals: Totals
     splits: int = 0
     size: int = 0
     lines: int = 0

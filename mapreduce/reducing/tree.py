@@ -8,17 +8,16 @@ happen to end cannot be seen in the result.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any, Protocol
 
 from mapreduce.errors import LimitError
 from mapreduce.outputs.rejects import Reject
-from mapreduce.reducing import counts
 from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.totals import EMPTY
 
 
 class MapPool(Protocol):
@@ -49,17 +48,16 @@ def map_reduce(
     done: Iterable[Partial] = (),
     wanted: int,
     max_keys: int = sys.maxsize,
-    pack: bool,
     mapped: Callable[[Partial], object],
 ) -> Partial:
     """Map every task and merge all partials into one; keep the first ``wanted`` rejects.
 
     A task is a split, or whatever ``map_task`` takes. ``done`` are partials that are there already.
-    ``mapped`` is called with the partial of each task as it arrives. ``pack`` says that partials
-    travel between processes. Raises ``LimitError`` for more than ``max_keys`` distinct keys.
+    ``mapped`` is called with the partial of each task as it arrives. Raises
+    ``LimitError`` for more than ``max_keys`` distinct keys.
     """
     ready = list(done)
-    step = partial(_step, map_task, wanted, max_keys, pack)
+    step = partial(_step, map_task, wanted, max_keys)
     remaining = iter(tasks)
     while True:
         for result in pool.imap_unordered(step, _tasks(ready, remaining)):
@@ -67,13 +65,13 @@ def map_reduce(
             if result.level == 0:
                 mapped(result)
         if len(ready) < 2:
-            return ready.pop() if ready else Partial(Counter())
+            return ready.pop() if ready else Partial(EMPTY)
 
 
 def merge(left: Partial, right: Partial, wanted: int) -> Partial:
     """Return the sum of two partials with the first ``wanted`` rejects; uses up both."""
     return Partial(
-        counts.merge(left.counts, right.counts),
+        left.totals + right.totals,
         splits=left.splits + right.splits,
         size=left.size + right.size,
         lines=left.lines + right.lines,
@@ -118,14 +116,10 @@ def _pair(ready: list[Partial]) -> tuple[Partial, Partial] | None:
     return None
 
 
-def _step(
-    map_task: Callable[[Any], Partial], wanted: int, max_keys: int, pack: bool, task: Any
-) -> Partial:
+def _step(map_task: Callable[[Any], Partial], wanted: int, max_keys: int, task: Any) -> Partial:
     if isinstance(task, Merge):
-        result = _merge_within(task, wanted, max_keys)
-    else:
-        result = map_task(task)
-    return replace(result, counts=counts.pack(result.counts)) if pack else result
+        return _merge_within(task, wanted, max_keys)
+    return map_task(task)
 
 
 def _merge_within(task: Merge, wanted: int, max_keys: int) -> Partial:
@@ -133,6 +127,6 @@ def _merge_within(task: Merge, wanted: int, max_keys: int) -> Partial:
         result = merge(task.left, task.right, wanted)
     except MemoryError as error:
         raise LimitError.of_memory(str(task)) from error
-    if len(result.counts) > max_keys:
+    if len(result.totals) > max_keys:
         raise LimitError.of_keys("all inputs together", max_keys)
     return result

@@ -6,7 +6,6 @@ ever new keys: to send those to and fro between processes takes longer than to c
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ def _can_be_tried(split: Split, pace: Pace) -> bool:
 
 def _is_heavy(done: Partial) -> bool:
     """Return whether the counts are packed and large, compared with the lines that they are of."""
-    return not isinstance(done.counts, Counter) and len(done.counts.data) > HEAVY * done.size
+    return (done.totals.packed_size or 0) > HEAVY * done.size
 
 
 def _take(splits: Iterator[Split], size: int) -> list[Split]:

@@ -12,14 +12,16 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from mapreduce.errors import InputError
 from mapreduce.formats.compressed import codec_named, decompress
 from mapreduce.formats.stream import MAX_LINE, Tick, read_stream
 from mapreduce.inputs.sources import HEAD, PARQUET, Source
-from mapreduce.job import Mapper
 from mapreduce.kernel.pace import PYTHON, Pace
+
+if TYPE_CHECKING:
+    from mapreduce.mapping.mapper import Mapper
 
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
@@ -27,7 +29,7 @@ FIRST = 16 << 10
 """Bytes of a source's first line that a job is shown."""
 _PROBE = 64 << 10
 
-MapperFor = Callable[[str, bytes], Mapper]
+MapperFor: TypeAlias = "Callable[[str, bytes], Mapper]"
 """Takes the name of a source and its first line."""
 
 
@@ -108,7 +110,7 @@ def find_splits(
         if found.size == 0:  # an object, which may be the mark of a directory
             continue
         if found.form == PARQUET:
-            chosen = mapper_for or (lambda _name, _line: cast(Mapper, mapper))
+            chosen = mapper_for or (lambda _name, _line: cast("Mapper", mapper))
             yield from _row_groups(found, chosen, tick)
             continue
         with found.open(tick=tick) as file:

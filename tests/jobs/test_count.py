@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from held import unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import count_fields
 
 from mapreduce import UsageError, run
 from mapreduce.jobs.count import count, parse_fields
-from mapreduce.reducing.counts import unpack
 
 LINES = b"b x\na x\nb y\n\na x\nlonely\n"
 
@@ -34,7 +34,7 @@ def test_any_bytes_are_counted_as_the_naive_counter_does(data: bytes) -> None:
     job = count("2,1")
     tally = job.mapper.start()
     tally.map_block(memoryview(data + b"\n"), 0)
-    assert unpack(tally.drain().counts) == count_fields(data + b"\n", b" ", (2, 1), None).keys
+    assert unpack(tally.drain().totals) == count_fields(data + b"\n", b" ", (2, 1), None).keys
 
 
 def test_values_come_by_descending_count_then_by_bytes(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import SKIPPED, Result, UsageError, run
+from mapreduce import SKIPPED, Result, Totals, UsageError, run
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
 from mapreduce.jobs.flowlogs.layout import DEFAULT
 from mapreduce.jobs.flowlogs.lookup import Pair
 from mapreduce.jobs.flowlogs.records import Question, judge_of
 from mapreduce.outputs.table import Row
+from mapreduce.reducing.totals import EMPTY
 
 TAGS = {(443, 6): "web", (22, 6): "ssh", (53, 17): "dns"}
 COUNTED = [
@@ -49,7 +50,7 @@ def count(tmp_path: Path, lines: Iterable[bytes], *, end: bytes = b"\n") -> Resu
 
 def tables(counts: Mapping[bytes, int], tags: Mapping[Pair, str] = TAGS) -> list[list[Row]]:
     """Return the rows of the tag table and of the pair table."""
-    return [list(table.rows) for table in FlowLogs(tags).finish(Counter(counts))]
+    return [list(table.rows) for table in FlowLogs(tags).finish(Totals.of(Counter(counts)))]
 
 
 @pytest.mark.parametrize("key", COUNTED)
@@ -166,7 +167,7 @@ def test_only_destination_ports_count(tmp_path: Path) -> None:
 
 
 def test_the_tables_are_named_and_headed_as_documented() -> None:
-    assert [(table.name, table.header) for table in FlowLogs(TAGS).finish(Counter())] == [
+    assert [(table.name, table.header) for table in FlowLogs(TAGS).finish(EMPTY)] == [
         ("tag2count.csv", ("Tag", "Count")),
         ("portprotocolcount.csv", ("Port", "Protocol", "Count")),
     ]
@@ -246,7 +247,10 @@ def test_the_lookup_names_a_protocol_in_any_way(tmp_path: Path, protocol: str) -
     lookup = tmp_path / "lookup.csv"
     lookup.write_text(f"dstport,protocol,tag\n443,{protocol},web\n")
     job = flowlogs(lookup)
-    assert list(job.finish(Counter({b"443 6 OK": 3}))[0].rows) == [("web", 3), ("Untagged", 0)]
+    assert list(job.finish(Totals.of({b"443 6 OK": 3}))[0].rows) == [
+        ("web", 3),
+        ("Untagged", 0),
+    ]
 
 
 def test_a_bad_lookup_fails_while_the_job_is_built(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any, TypeAlias
 
 import pytest
+from held import columns, merge, unpack
 from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import FieldCounts, count_fields
 
 from mapreduce import kernel
-from mapreduce.reducing.counts import columns, merge, unpack
 
 Columns: TypeAlias = tuple[bytes, tuple[int, ...], int | None]
 """Delimiter, fields, width."""
@@ -164,7 +164,7 @@ def test_weights_are_summed_by_key_and_what_is_no_number_goes_with_the_key(
             sums.update({key: sums.get(key, 0) + number for key, number in others.items()})
     whole = merge(*parts)
     assert len(whole) == len(naive.keys)
-    assert whole.total() == naive.keys.total()
+    assert whole.lines == naive.keys.total()
     counts, *found = columns(whole)
     assert counts == naive.keys
     assert [{k: n for k, n in column.items() if n} for column in found] == naive.sums

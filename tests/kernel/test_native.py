@@ -12,12 +12,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from held import unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import count_fields
 
 from mapreduce import kernel
-from mapreduce.reducing.counts import unpack
 
 pytestmark = pytest.mark.skipif(
     not kernel.VARIANTS, reason="the native kernel is not built: no compiler when installing"
@@ -44,7 +44,7 @@ def test_nothing_is_read_outside_the_block(variant: str) -> None:
     script = """
 import ctypes, mmap, sys
 from mapreduce import kernel
-from mapreduce.reducing.counts import unpack
+from mapreduce import Totals
 variant, lengths = sys.argv[1], [int(text) for text in sys.argv[2:]]
 size = mmap.PAGESIZE * 4
 area = mmap.mmap(-1, size + mmap.PAGESIZE)
@@ -63,7 +63,7 @@ for length in lengths:
             for weights in ((), (2,), (2, 1)):
                 table = kernel.choose(variant)[1](b" ", fields, 2, weights)
                 scan = table.scan(memoryview(area)[start:size])
-                assert scan.lines == lines and unpack(table.drain()).total() == lines
+                assert scan.lines == lines == Totals(table.drain()).lines
 print("whole")
 """
     arguments = [sys.executable, "-c", script, variant, *map(str, LENGTHS)]
@@ -137,9 +137,9 @@ def test_packed_counts_add_up_as_counters_do(
     from mapreduce.kernel.native import PackedCounts
 
     one, two = PackedCounts.of(left), PackedCounts.of(right)
-    assert one.unpack() == left
+    assert one.columns() == [left]
     assert one.total() == sum(left.values())
-    assert one.merge(two).unpack() == Counter(left) + Counter(right)
+    assert one.merge(two).columns()[0] == Counter(left) + Counter(right)
 
 
 @given(counters, st.data())

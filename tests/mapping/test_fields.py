@@ -8,15 +8,16 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from held import unpack
 from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import count_fields
 from naive import lines_of as naive_lines_of
 
 from mapreduce import SKIPPED, FieldMapper, UsageError
-from mapreduce.job import Judgement, Tally
-from mapreduce.mapping.fields import FieldCombiner, lines_of
-from mapreduce.reducing.counts import unpack
+from mapreduce.mapping.fields import FieldCombiner
+from mapreduce.mapping.lines import lines_of
+from mapreduce.mapping.mapper import Judgement, Tally
 
 VALUES = st.sampled_from([b"a", b"b", b"skip", b"bad", b"", b"\r", b"\0"])
 LINES = st.lists(VALUES, max_size=4).map(b",".join)

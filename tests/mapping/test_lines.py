@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import lines_of
 
-from mapreduce import LineMapper, Malformed
-from mapreduce.job import Drained
+from mapreduce import LineMapper, Malformed, Totals
+from mapreduce.mapping.mapper import Drained, LineFailedError
+from mapreduce.reducing.totals import EMPTY
 
 WORDS = st.sampled_from([b"a", b"b", b"", b"\r", b"bad", b"\xff", b"\0"])
 BLOCKS = st.lists(
@@ -42,7 +43,7 @@ def test_every_line_is_counted_skipped_or_malformed(blocks: list[bytes]) -> None
     assert sum(tally.malformed for tally in tallies) == len(lines) - len(good)
     assert sum(tally.skipped for tally in tallies) == good.count([])
     keys = Counter(word for line in good for word in line)
-    assert combiner.drain() == Drained(keys, len(good) - good.count([]))
+    assert combiner.drain() == Drained(Totals.of(keys), len(good) - good.count([]))
 
 
 @given(BLOCKS, st.integers(0, 3))
@@ -62,17 +63,19 @@ def test_the_first_malformed_lines_are_located_with_their_reason(
 def test_a_malformed_line_leaves_none_of_its_keys() -> None:
     combiner = LineMapper(words).start()
     combiner.map_block(memoryview(b"a b bad\nb\n"), 0)
-    assert combiner.drain() == Drained(Counter({b"b": 1}), 1)
+    assert combiner.drain() == Drained(Totals.of({b"b": 1}), 1)
 
 
 def test_a_drained_combiner_starts_again_from_zero() -> None:
     combiner = LineMapper(words).start()
     combiner.map_block(memoryview(b"a a\n"), 0)
-    assert combiner.drain() == Drained(Counter({b"a": 2}), 1)
-    assert combiner.drain() == Drained(Counter(), 0)
+    assert combiner.drain() == Drained(Totals.of({b"a": 2}), 1)
+    assert combiner.drain() == Drained(EMPTY, 0)
 
 
 def test_any_other_exception_is_the_job_s_own() -> None:
     combiner = LineMapper(lambda line: [b"%d" % int(line)]).start()
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises(LineFailedError) as caught:
         combiner.map_block(memoryview(b"1\nx\n"), 1)
+    assert caught.value.offset == 2
+    assert isinstance(caught.value.cause, ValueError)

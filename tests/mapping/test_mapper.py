@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 from conftest import LOOKUP, WriteLogs, cut_sizes, flow_logs, pairs_of, record
+from held import unpack
 from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import count_flow_logs, lines_of
 
-from mapreduce import FieldMapper, LineMapper, Malformed
+from mapreduce import FieldMapper, LineMapper, Malformed, Totals
 from mapreduce.errors import InputError, TaskError
 from mapreduce.formats.blocks import read_blocks
 from mapreduce.inputs.sources import Source, find_sources
-from mapreduce.job import Judgement, Mapper
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.mapping import task as mapper_module
+from mapreduce.mapping.mapper import Judgement, Mapper
 from mapreduce.mapping.task import MapSettings, cool
-from mapreduce.reducing.counts import unpack
 from mapreduce.reducing.partial import Partial
 from mapreduce.splits.split import Split, find_splits
 
@@ -65,7 +65,7 @@ def test_any_cuts_and_any_blocks_give_the_oracle_s_answer(
     (path,) = write_logs(data)
     parts = [map_split(split, FLOWS, block_size=block_size) for split in splits_of(path, size)]
     expected = count_flow_logs([data], LOOKUP)
-    assert sum((pairs_of(unpack(part.counts)) for part in parts), Counter()) == expected.pairs
+    assert sum((pairs_of(unpack(part.totals)) for part in parts), Counter()) == expected.pairs
     assert [
         sum(part.lines for part in parts),
         sum(part.counted for part in parts),
@@ -151,7 +151,7 @@ def test_a_worker_judges_a_key_once_for_all_its_splits(write_logs: WriteLogs) ->
     (path,) = write_logs(b"a\nb\na\n")
     mapper = FieldMapper(b",", (1,), None, note)
     parts = [map_split(split, mapper) for split in splits_of(path, 1)]
-    assert [unpack(part.counts) for part in parts] == [{b"a": 1}, {b"b": 1}, {b"a": 1}]
+    assert [unpack(part.totals) for part in parts] == [{b"a": 1}, {b"b": 1}, {b"a": 1}]
     assert seen == {b"a": 1, b"b": 1}
     cool()
     map_split(whole(path), mapper)
@@ -172,17 +172,18 @@ def test_nothing_of_a_split_that_failed_reaches_the_next(write_logs: WriteLogs) 
     split = whole(path)
     before, poison, after = (replace(split, start=a, end=b) for a, b in [(0, 4), (0, 15), (15, 17)])
     mapper = LineMapper(words_unless_poison)
-    assert unpack(map_split(before, mapper, block_size=2).counts) == {b"a": 2}
-    with pytest.raises(TaskError, match=r"bytes 0 to 15: .*ZeroDivisionError: no such luck"):
+    assert unpack(map_split(before, mapper, block_size=2).totals) == {b"a": 2}
+    with pytest.raises(TaskError, match=r": byte 8: .*ZeroDivisionError: no such luck"):
         map_split(poison, mapper, block_size=2)
-    assert map_split(after, mapper) == Partial(Counter({b"a": 1}), 1, size=2, lines=1, counted=1)
+    assert map_split(after, mapper) == Partial(Totals.of({b"a": 1}), 1, size=2, lines=1, counted=1)
 
 
 def test_a_failure_in_a_job_says_where_it_happened(write_logs: WriteLogs) -> None:
     (path,) = write_logs(b"poison\n")
-    with pytest.raises(TaskError, match="words_unless_poison") as caught:
+    with pytest.raises(TaskError, match=r"test_mapper\.py, line") as caught:
         map_split(whole(path), LineMapper(words_unless_poison))
-    assert str(caught.value).startswith(f"{path}, bytes 0 to 7: ")
+    assert str(caught.value).startswith(f"{path}: byte 0: ")
+    assert "words_unless_poison" in caught.value.trace
 
 
 @pytest.mark.parametrize("block_size", [1, 3, 1000])

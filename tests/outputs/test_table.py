@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapreduce import Table, kernel
+from mapreduce import Table, Totals, kernel
 from mapreduce.outputs.table import ROWS, csv_text, for_spreadsheets, table_text
-from mapreduce.reducing.counts import ranked
 
 needs_native = pytest.mark.skipif(not kernel.VARIANTS, reason="the native kernel is not built")
 
@@ -57,8 +55,8 @@ def test_packed_counts_are_ranked_and_written_as_a_counter_is(
 ) -> None:
     from mapreduce.kernel.native import PackedCounts
 
-    expected = ranked(Counter(counts), delimiter, top)
-    found = ranked(PackedCounts.of(counts), delimiter, top)
+    expected = Totals.of(counts).rows(split_at=delimiter, top=top)
+    found = Totals(PackedCounts.of(counts)).rows(split_at=delimiter, top=top)
     assert len(found) == len(expected)
     assert list(found) == expected
     text = [b"".join(table_text(Table("", ("Key",), rows))) for rows in (found, expected)]
@@ -71,14 +69,14 @@ def test_many_packed_counts_are_ranked_too(few: int) -> None:
     from mapreduce.kernel.native import PackedCounts
 
     counts = {b"%d.%d" % (n * 7919 % 10007, n % 3): 1 + n % 5 for n in range(few)}
-    assert list(ranked(PackedCounts.of(counts))) == ranked(Counter(counts))
+    assert list(Totals(PackedCounts.of(counts)).rows()) == Totals.of(counts).rows()
 
 
 @needs_native
 def test_a_ranking_is_a_sequence_of_rows() -> None:
     from mapreduce.kernel.native import PackedCounts
 
-    rows: Any = ranked(PackedCounts.of({b"a": 1, b"b": 2, b"c": 3}))
+    rows: Any = Totals(PackedCounts.of({b"a": 1, b"b": 2, b"c": 3})).rows()
     assert (rows[0], rows[-1], rows[0:2]) == (("c", 3), ("a", 1), [("c", 3), ("b", 2)])
     assert (rows[::-1], rows[5:], rows[2:1]) == ([("a", 1), ("b", 2), ("c", 3)], [], [])
     for wrong in (3, -4):

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from held import unpack
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapreduce import Totals
 from mapreduce.inputs.sources import Source
 from mapreduce.outputs.rejects import Reject
-from mapreduce.reducing.counts import pack, unpack
 from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.totals import EMPTY
 from mapreduce.reducing.tree import MapPool, Merge, map_reduce, merge
 from mapreduce.splits.split import Split
 
@@ -35,7 +37,7 @@ def partials(draw: st.DrawFn) -> list[Partial]:
     for first in range(draw(st.integers(1, 8))):
         own = [reject_at(*place) for place in rejects[first::8]]
         own.sort(key=place_of)
-        parts.append(Partial(Counter(draw(counts)), 1, *draw(numbers), tuple(own)))
+        parts.append(Partial(Totals.of(draw(counts)), 1, *draw(numbers), tuple(own)))
     return parts
 
 
@@ -50,29 +52,22 @@ def place_of(reject: Reject) -> tuple[int, int]:
 def total_of(parts: list[Partial], wanted: int) -> Partial:
     """Return the sum of partials, found without ``merge``."""
     rejects = sorted((reject for part in parts for reject in part.rejects), key=place_of)
-    counts: Counter[bytes] = sum((unpack(part.counts) for part in parts), Counter())
+    counts: Counter[bytes] = sum((unpack(part.totals) for part in parts), Counter())
     names = ["splits", "size", "lines", "counted", "skipped", "malformed"]
     sums: dict[str, Any] = {name: sum(getattr(part, name) for part in parts) for name in names}
-    return Partial(counts, rejects=tuple(rejects[:wanted]), **sums)
+    return Partial(Totals.of(counts), rejects=tuple(rejects[:wanted]), **sums)
 
 
 @given(partials(), st.integers(0, 12), st.randoms())
 def test_partials_merged_in_any_order_give_one_result(
     parts: list[Partial], wanted: int, chance: random.Random
 ) -> None:
-    expected, left = total_of(parts, wanted), [merge(p, Partial(Counter()), wanted) for p in parts]
+    expected, left = total_of(parts, wanted), [merge(p, Partial(EMPTY), wanted) for p in parts]
     while len(left) > 1:
         chance.shuffle(left)
         one, two = left.pop(), left.pop()
-        left.append(merge(packed(one) if chance.random() < 0.5 else one, two, wanted))
-    assert [replace(part, counts=unpack(part.counts)) for part in left] == [expected]
-
-
-@given(partials())
-def test_a_packed_partial_is_the_same_partial(parts: list[Partial]) -> None:
-    for part in parts:
-        assert unpacked(packed(part)) == unpacked(packed(packed(part))) == part
-        assert type(unpack(packed(part).counts)) is Counter
+        left.append(merge(one, two, wanted))
+    assert [unpacked(part) for part in left] == [expected]
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 16])
@@ -92,21 +87,17 @@ def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(size: int) -> N
         def done(self, task: Any) -> Partial:
             if isinstance(task, Merge):
                 return merge(task.left, task.right, 0)
-            return Partial(Counter(), splits=1)
+            return Partial(EMPTY, splits=1)
 
     splits = [Split(Source(0, "x", 64, 0, 0), n, n + 1) for n in range(64)]
-    options: dict[str, Any] = {"wanted": 0, "pack": False, "mapped": lambda _part: None}
-    whole = map_reduce(Depths(), lambda _split: Partial(Counter()), splits, **options)
+    options: dict[str, Any] = {"wanted": 0, "mapped": lambda _part: None}
+    whole = map_reduce(Depths(), lambda _split: Partial(EMPTY), splits, **options)
     assert whole.splits == 64
     assert whole.level <= 2 * 6  # twice the logarithm of 64
 
 
-def packed(part: Partial) -> Partial:
-    return replace(part, counts=pack(part.counts))
-
-
 def unpacked(part: Partial) -> Partial:
-    return replace(part, counts=unpack(part.counts))
+    return replace(part, totals=Totals.of(unpack(part.totals)))
 
 
 @dataclass
@@ -154,7 +145,7 @@ def test_any_pool_gives_the_sum_of_all_splits(
     def note(part: Partial) -> None:
         mapped.append(unpacked(deepcopy(part)))
 
-    result = map_reduce(pool, mapper, splits, wanted=wanted, pack=pack, mapped=note)
+    result = map_reduce(pool, mapper, splits, wanted=wanted, mapped=note)
     assert unpacked(result) == total_of(parts, wanted)
     assert pool.merges == len(parts) - 1
     assert sorted(map(repr, mapped)) == sorted(map(repr, parts))
@@ -163,10 +154,8 @@ def test_any_pool_gives_the_sum_of_all_splits(
 @pytest.mark.parametrize("size", [1, None])
 def test_no_splits_give_an_empty_partial(size: int | None) -> None:
     pool: MapPool = LazyPool(size, random.Random(0))  # noqa: S311
-    result = map_reduce(
-        pool, lambda _split: Partial(Counter()), [], wanted=1, pack=True, mapped=print
-    )
-    assert result == Partial(Counter())
+    result = map_reduce(pool, lambda _split: Partial(EMPTY), [], wanted=1, mapped=print)
+    assert result == Partial(EMPTY)
 
 
 def test_splits_are_taken_only_as_the_pool_asks_for_them() -> None:
@@ -183,11 +172,11 @@ def test_splits_are_taken_only_as_the_pool_asks_for_them() -> None:
 
     arrived = [0]
     pool = LazyPool(2, random.Random(0))  # noqa: S311
-    empty = Partial(Counter(), splits=1)
-    result = map_reduce(pool, lambda _: empty, splits(), wanted=1, pack=True, mapped=check)
+    empty = Partial(EMPTY, splits=1)
+    result = map_reduce(pool, lambda _: empty, splits(), wanted=1, mapped=check)
     assert (result.splits, arrived) == (9, [9])
 
 
 def test_a_merge_says_what_it_is() -> None:
-    task = Merge(Partial(Counter(), lines=2), Partial(Counter(), lines=3))
+    task = Merge(Partial(EMPTY, lines=2), Partial(EMPTY, lines=3))
     assert str(task) == "merging two partial results of 5 lines"

@@ -1,0 +1,150 @@
+"""Totals: for each key the number of its lines and the values of the measures.
+
+This is the value that mappers make, that merges add up, and that a job finally gets. Inside, it is
+either dictionaries or the bytes of the native kernel, which merges and ranks them without one
+Python object for each key. Nobody else needs to know which.
+
+>>> one = Totals.of({b"a": 2, b"b": 1})
+>>> (one + Totals.of({b"b": 5})).rows()
+[('b', 6), ('a', 2)]
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast
+
+from mapreduce.kernel import ODD, Packed
+from mapreduce.outputs.table import Row, key_columns
+from mapreduce.reducing.measures import Measure, Sum
+
+Columns: TypeAlias = "list[dict[bytes, Any]]"
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts and measures by key; ``measures`` says how the values after the count are merged.
+
+    ``held`` are dictionaries of the same keys, the counts first, or packed bytes. Some keys may
+    carry values that the kernel cannot add, with the byte ``odd`` between them; ``settled`` adds
+    them. Adding two totals uses both up.
+    """
+
+    held: Packed | Columns
+    measures: tuple[Measure, ...] = ()
+    odd: bytes | None = None
+
+    @classmethod
+    def of(
+        cls,
+        counts: Mapping[bytes, int],
+        *values: Mapping[bytes, Any],
+        measures: Sequence[Measure] = (),
+    ) -> Totals:
+        """Return the totals of counts by key and, for each measure, values of the same keys."""
+        if len(values) != len(measures):
+            raise ValueError(f"{len(values)} columns of values for {len(measures)} measures")
+        return cls([dict(counts), *map(dict, values)], tuple(measures))
+
+    def __len__(self) -> int:
+        """Return the number of distinct keys."""
+        return len(self.held[0]) if isinstance(self.held, list) else len(self.held)
+
+    @property
+    def counts(self) -> Counter[bytes]:
+        """The number of lines of each key."""
+        return Counter(self.columns()[0])
+
+    @property
+    def lines(self) -> int:
+        """The number of counted lines, if each of them had one key."""
+        return sum(self.held[0].values()) if isinstance(self.held, list) else self.held.total()
+
+    @property
+    def packed_size(self) -> int | None:
+        """The bytes of the packed form, or ``None`` if these are dictionaries."""
+        return None if isinstance(self.held, list) else len(self.held.data)
+
+    def columns(self) -> list[dict[bytes, Any]]:
+        """Return dictionaries of the same keys in the same order: the counts, then each measure."""
+        return self.held if isinstance(self.held, list) else [*self.held.columns()]
+
+    def __add__(self, other: Totals) -> Totals:
+        """Return the totals of both. Raises ``ValueError`` if their measures differ."""
+        if not len(self) or not len(other):
+            return self if len(self) else other
+        if self.measures != other.measures:
+            raise ValueError(f"cannot merge measures {self.measures} and {other.measures}")
+        if self.odd and other.odd and self.odd != other.odd:
+            return self.settled() + other.settled()
+        odd = self.odd or other.odd
+        if not isinstance(self.held, list) and type(self.held) is type(other.held):
+            return Totals(self.held.merge(other.held), self.measures, odd)
+        return Totals(_merged(self.columns(), other.columns(), self.measures), self.measures, odd)
+
+    def settled(self) -> Totals:
+        """Return totals without odd keys: their values are added as Python integers.
+
+        The kernels add numbers of 1 to 19 digits. Any other value travels behind its key, so that
+        a sum is exact at any size. The mapper has refused what its measures cannot read.
+        """
+        if self.odd is None:
+            return self
+        columns, sums = self.columns(), cast("tuple[Sum, ...]", self.measures)
+        for key in [key for key in columns[0] if ODD in key]:
+            lines, *values = [column.pop(key) for column in columns]
+            plain, texts = key.split(ODD)
+            columns[0][plain] = columns[0].get(plain, 0) + lines
+            readings = zip(columns[1:], sums, values, texts.split(self.odd), strict=True)
+            for column, measure, value, text in readings:
+                more = value + lines * (measure.read(text) or 0)
+                column[plain] = measure.merge(column.get(plain, 0), more)
+        return replace(self, held=columns, odd=None)
+
+    def rows(
+        self,
+        *,
+        split_at: bytes | None = None,
+        top: int | None = None,
+        columns: Sequence[int] | None = None,
+    ) -> Sequence[Row]:
+        """Return a row for each key: the key, then its count and measures, highest count first.
+
+        ``split_at`` cuts the key into columns. ``columns`` chooses and orders the values: 0 is the
+        count, 1 the first measure. Rows are ranked by the first of these values, and equal ones
+        by the bytes of the key. Only the first ``top`` rows. Bytes that are not UTF-8 become
+        surrogate escapes.
+        """
+        shown = range(1 + len(self.measures)) if columns is None else columns
+        if list(shown) == [0] and not isinstance(self.held, list):
+            return self.held.ranked(split_at, top)
+        held = self.columns()
+        chosen = [held[number] for number in shown]
+        ranking = sorted(sorted(chosen[0]), key=chosen[0].__getitem__, reverse=True)[:top]
+        values = [map(column.__getitem__, ranking) for column in chosen]
+        return [
+            (*key_columns(key, split_at), *row) for key, *row in zip(ranking, *values, strict=True)
+        ]
+
+
+EMPTY = Totals([{}])
+"""Nothing counted yet; it may be added to any totals."""
+
+
+def _merged(
+    left: list[dict[bytes, Any]], right: list[dict[bytes, Any]], measures: Iterable[Measure]
+) -> list[dict[bytes, Any]]:
+    """Merge the smaller columns into the larger ones."""
+    if len(left[0]) < len(right[0]):
+        left, right = right, left
+    counts = left[0]
+    known = [key for key in right[0] if key in counts]
+    for key, number in right[0].items():
+        counts[key] = counts.get(key, 0) + number
+    for column, other, measure in zip(left[1:], right[1:], measures, strict=True):
+        merged = {key: measure.merge(column[key], other[key]) for key in known}
+        column.update(other)
+        column.update(merged)
+    return left
