@@ -93,7 +93,8 @@ def _root(
 
 def _print_version() -> None:
     python = sys.version.split()[0]
-    print(f"mapreduce {mapreduce.__version__}, Python {python}, {kernel.NAME} kernel")
+    missing = f" ({kernel.MISSING})" if kernel.MISSING else ""
+    print(f"mapreduce {mapreduce.__version__}, Python {python}, {kernel.NAME} kernel{missing}")
     raise typer.Exit
 
 

@@ -18,7 +18,7 @@ def summary(result: Result) -> Iterator[str]:
         yield f"malformed: ... and {stats.malformed - len(result.rejects):,} more lines"
     for note in result.notes:
         yield f"note: {note}"
-    missing = "" if kernel.BUILT else ", the native one is not built"
+    missing = f", {kernel.MISSING}" if kernel.MISSING else ""
     workers = "1 process" if stats.workers == 1 else f"{stats.workers} processes"
     yield (
         f"{stats.lines:,} lines in {stats.seconds['total']:.2f} s "

@@ -1,4 +1,4 @@
-/* Keys that wait to be counted together, so that their cache misses overlap. */
+/* Keys wait in a batch and are counted together, so that their cache misses overlap. */
 #pragma once
 #include "_table.h"
 
@@ -6,20 +6,23 @@ enum { BATCH = 32 };
 
 typedef struct {
     unsigned used;
-    uint32_t lengths;  /* all of them or'ed: at least the longest one */
+    size_t bytes;  /* of all keys together */
     struct {
-        const uint8_t *key;  /* padded, and followed by as many sums as the table has */
+        const uint8_t *key;  /* padded; as many sums follow it as a record of the table has */
         uint32_t length, hash;
         uint64_t count;
     } item[BATCH];
 } Batch;
 
+/* Count all keys of the batch, which is empty then. */
 static inline int
 batch_count(Batch *batch, Table *table)
 {
     unsigned used = batch->used;
-    if (table_reserve(table, used, used * units_of(batch->lengths, table->weights)) < 0)
-        return -1;
+    /* A head and a key of n bytes take at most n / UNIT + 2 units. */
+    size_t units = batch->bytes / UNIT + used * (2 + (size_t)table->weights);
+    if (table_reserve(table, used, units) < 0)
+        return NO_MEMORY;
     uint32_t places = (uint32_t)(table->room - 1);
     for (unsigned i = 0; i < used; i++) {
         uint32_t hash = table_hash(table, batch->item[i].key, batch->item[i].length);
@@ -34,12 +37,12 @@ batch_count(Batch *batch, Table *table)
         table_add(table, batch->item[i].key, batch->item[i].length, batch->item[i].hash,
                   batch->item[i].count);
     batch->used = 0;
-    batch->lengths = 0;
+    batch->bytes = 0;
     return 0;
 }
 
-/* Let a padded key and the sums that follow it wait, which must stay where they are; count all when
- * the batch is full. */
+/* Put a padded key, which the sums follow, into the batch; count all when the batch is full. The bytes
+ * must stay where they are until then. */
 static inline int
 batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint64_t count)
 {
@@ -47,6 +50,6 @@ batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint6
     batch->item[i].key = key;
     batch->item[i].length = length;
     batch->item[i].count = count;
-    batch->lengths |= length;
+    batch->bytes += length;
     return batch->used < BATCH ? 0 : batch_count(batch, table);
 }

@@ -1,36 +1,37 @@
-/* One line: which fields of it are counted and summed, and counting it without reading a byte more
- * than it has. */
+/* One line: which of its fields are counted and summed, and how to count it without reading a byte
+ * behind its end. */
 #pragma once
 #include "_batch.h"
 
 enum {
-    SHORT = 32,   /* bytes of a key that is counted fast */
-    WINDOW = 64,
-    WINDOWS = 8,  /* of a line that is scanned fast */
-    LISTED = 4,   /* of a line whose delimiters can be listed: their places are bytes */
-    SLACK = SHORT,
+    SHORT = 32,    /* bytes of the longest key that is counted fast */
+    WINDOW = 64,   /* bytes that are looked at together */
+    WINDOWS = 8,   /* windows of the longest line that is scanned fast */
+    LISTED = 4,    /* windows whose delimiters can be listed: each place fits into a byte */
+    SLACK = SHORT, /* bytes behind a window that may be read */
     MAX_FIELDS = 64,
 };
 
-/* Adjacent chosen fields: from behind delimiter `first` (0: the line's start) to before delimiter
- * `last` (or the line's end, where there is no such delimiter). */
+/* Adjacent chosen fields: they begin behind delimiter `first` (0: at the line's start) and end before
+ * delimiter `last` (or at the line's end, if the line has no such delimiter). */
 typedef struct {
     unsigned first, last;
 } Run;
 
 typedef struct {
     uint8_t delimiter;
-    unsigned least, most;  /* delimiters of a well-shaped line */
+    unsigned least, most;  /* delimiters that a well-shaped line has */
     unsigned runs, weights;
     Run run[MAX_FIELDS];
-    Run weight[MAX_WEIGHTS];  /* one field each, a number that is summed */
+    Run weight[MAX_WEIGHTS];  /* one field each: a number to sum */
 } FieldSpec;
 
 typedef struct {
     const FieldSpec *spec;
     Table *table;
     uint64_t lines, empty, misshapen;
-    uint8_t *scratch;  /* a key of any length */
+    int error;         /* 0, or why the scan has ended early */
+    uint8_t *scratch;  /* holds a key of any length */
     size_t scratch_room;
     Batch batch;
     uint8_t keys[BATCH][SHORT * 2 + MAX_WEIGHTS * sizeof(Sum)];
@@ -58,7 +59,7 @@ find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned
     }
 }
 
-/* Put a sum of one weight behind a padded key. */
+/* Put the sum of weight number w behind a padded key. */
 static inline void
 put_sum(uint8_t *sums, unsigned w, uint64_t weight)
 {
@@ -66,73 +67,80 @@ put_sum(uint8_t *sums, unsigned w, uint64_t weight)
     memcpy(sums + w * sizeof sum, &sum, sizeof sum);
 }
 
-/* Make room for `size` bytes, a padding and sums in the scratch; -1 without memory. */
+/* Make room in the scratch for `size` bytes, a padding and the sums. */
 static int
 reserve_scratch(Scan *scan, size_t size)
 {
-    size_t behind = UNIT + MAX_WEIGHTS * sizeof(Sum);
-    if (size + behind <= scan->scratch_room)
+    size_t needed = size + UNIT + MAX_WEIGHTS * sizeof(Sum), room = 2 * scan->scratch_room;
+    if (needed <= scan->scratch_room)
         return 0;
-    size_t room = (size + behind) * 2;
-    uint8_t *scratch = size < DEAD ? realloc(scan->scratch, room) : NULL;
+    room = room < needed ? needed : room;
+    uint8_t *scratch = realloc(scan->scratch, room);
     if (scratch == NULL)
-        return -1;
+        return NO_MEMORY;
     scan->scratch = scratch;
     scan->scratch_room = room;
     return 0;
 }
 
-/* Append adjacent fields of a line and a byte to the scratch; -1 without memory. */
+/* Append adjacent fields of a line and a byte to the scratch. */
 static int
 append_run(Scan *scan, size_t *used, const uint8_t *line, const uint8_t *end, Run run, uint8_t byte)
 {
     const uint8_t delimiter = scan->spec->delimiter, *from = line;
-    if (run.first)
-        from = find_delimiter(line, end, delimiter, run.first) + 1;
+    if (run.first) {
+        from = find_delimiter(line, end, delimiter, run.first);
+        from += from < end;  /* the delimiter is gone if another thread writes into the block */
+    }
     const uint8_t *to = find_delimiter(from, end, delimiter, run.last - run.first);
     size_t length = (size_t)(to - from);
+    if (*used + length > (size_t)LONGEST_KEY + MAX_WEIGHTS * (MAX_DIGITS + 1))
+        return KEY_TOO_LONG;  /* a shorter one may be as long only with its weights */
     if (reserve_scratch(scan, *used + length + 1) < 0)
-        return -1;
+        return NO_MEMORY;
     memcpy(scan->scratch + *used, from, length);
     *used += length;
     scan->scratch[(*used)++] = byte;
     return 0;
 }
 
-/* Count one well-shaped line without reading a byte more than it has.
+/* Count one well-shaped line without reading a byte behind its end.
  *
- * If a weight is no number of at most 19 digits, the weights are 0, and what stands there follows
- * the key behind a newline: nothing is lost, and whoever reads the keys decides. */
+ * If a weight is not a number of 1 to 19 digits, the line adds nothing to the sums, and its key is
+ * followed by a newline and the text of the weights: nothing is lost, and whoever reads the keys
+ * decides what such a line is. */
 static int
 count_slowly(Scan *scan, const uint8_t *line, const uint8_t *end)
 {
     const FieldSpec *spec = scan->spec;
     uint64_t weights[MAX_WEIGHTS];
     size_t used = 0;
-    int numbers = 1;
+    int numbers = 1, error;
     for (unsigned r = 0; r < spec->runs; r++)
-        if (append_run(scan, &used, line, end, spec->run[r], spec->delimiter) < 0)
-            return -1;
+        if ((error = append_run(scan, &used, line, end, spec->run[r], spec->delimiter)) < 0)
+            return error;
     size_t key = used;
     scan->scratch[used - 1] = '\n';
     for (unsigned w = 0; w < spec->weights; w++) {
         size_t from = used;
-        if (append_run(scan, &used, line, end, spec->weight[w], spec->delimiter) < 0)
-            return -1;
+        if ((error = append_run(scan, &used, line, end, spec->weight[w], spec->delimiter)) < 0)
+            return error;
         numbers &= read_weight_slowly(scan->scratch + from, used - 1 - from, &weights[w]);
     }
     used = numbers ? key : used;
+    if (used - 1 > LONGEST_KEY)
+        return KEY_TOO_LONG;
     memset(scan->scratch + used - 1, 0, UNIT);
     uint8_t *sums = scan->scratch + (key_units((uint32_t)used - 1) - 1) * UNIT;
     for (unsigned w = 0; w < spec->weights; w++)
         put_sum(sums, w, numbers ? weights[w] : 0);
     if (batch_add(&scan->batch, scan->table, scan->scratch, (uint32_t)used - 1, 1) < 0)
-        return -1;
-    return batch_count(&scan->batch, scan->table);  /* the scratch is needed for the next one */
+        return NO_MEMORY;
+    return batch_count(&scan->batch, scan->table);  /* the next line needs the scratch */
 }
 
-/* Scan the one line that begins at p, of any length and however close to the end of the block;
- * return where the next one begins, or NULL without memory. */
+/* Scan the line that begins at p, whatever its length and however close to the end of the block;
+ * return where the next line begins, or NULL with an error in the scan. */
 static const uint8_t *
 scan_slowly(Scan *scan, const uint8_t *p, const uint8_t *end)
 {
@@ -148,7 +156,7 @@ scan_slowly(Scan *scan, const uint8_t *p, const uint8_t *end)
     scan->lines++;
     if (delimiters < spec->least || delimiters > spec->most || p == line_end)
         refuse(scan, line_end > p);
-    else if (count_slowly(scan, p, line_end) < 0)
+    else if ((scan->error = count_slowly(scan, p, line_end)) < 0)
         return NULL;
     return next;
 }

@@ -1,10 +1,13 @@
 /* The native kernel: count the raw bytes of chosen fields of each line of a block.
  *
- * It knows nothing of what the fields mean. One block after the other is scanned (_scan.h) without
- * the GIL into a table (_table.h) that lives across blocks and is packed (_packing.c) to travel. What
- * is merged at last can be ranked (_ranking.c). The hash is seeded by the caller with random bytes,
- * because a log is written by attackers too. There is no global state. This file is the Python side.
+ * The kernel does not know what the fields mean. It scans one block after the other (_scan.h),
+ * without the GIL, into a table (_table.h) that lives across blocks. The table is packed (_packing.c)
+ * to travel, and the merged result can be ranked (_ranking.c). The caller seeds the hash with random
+ * bytes, because attackers write into logs, too. There is no global state. This file is the Python
+ * side.
  */
+#include <stdatomic.h>
+
 #include "_native.h"
 #include "_packed.h"
 #include "_scan.h"
@@ -14,21 +17,28 @@ typedef struct {
     Table table;
     FieldSpec spec;
     ScanFunction scan;
-    int busy;  /* a scan is under way without the GIL */
+    atomic_flag taken;  /* a call is using the table, perhaps without the GIL */
 } FieldTable;
 
-/* Return the table, or NULL with an exception while another thread scans into it. */
+/* Take the table for one call, which must give it back; NULL with an exception while another call has
+ * it. No code of Python's may run between the two but the garbage collector's. */
 static FieldTable *
-idle_table(PyObject *object)
+take_table(PyObject *object)
 {
     FieldTable *self = (FieldTable *)object;
-    if (!self->busy)
+    if (!atomic_flag_test_and_set_explicit(&self->taken, memory_order_acquire))
         return self;
-    PyErr_SetString(PyExc_RuntimeError, "another thread scans into this table");
+    PyErr_SetString(PyExc_RuntimeError, "another thread is using this table");
     return NULL;
 }
 
-/* Return a number out of a tuple of fields, or 0 with an exception if there is no such field. */
+static void
+give_back(FieldTable *self)
+{
+    atomic_flag_clear_explicit(&self->taken, memory_order_release);
+}
+
+/* Return the number at place i of a tuple, or 0 with an exception if it is not that of a field. */
 static unsigned
 field_at(PyObject *fields, Py_ssize_t i, unsigned width)
 {
@@ -93,6 +103,7 @@ FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     FieldTable *self = (FieldTable *)allocate(type, 0);
     if (self == NULL)
         return NULL;
+    atomic_flag_clear(&self->taken);
     self->scan = scan;
     self->spec.delimiter = (uint8_t)*delimiter;
     memcpy(self->table.seed, seed, sizeof self->table.seed);
@@ -114,7 +125,7 @@ FieldTable_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Return the keys from a place on, none of which has been forgotten. */
+/* Return the keys from a place on; none of them has been forgotten. */
 static PyObject *
 fresh_keys(const Table *table, size_t place)
 {
@@ -130,30 +141,41 @@ fresh_keys(const Table *table, size_t place)
     return fresh;
 }
 
+/* Scan a block into a table that this call has taken. */
 static PyObject *
-FieldTable_scan(PyObject *object, PyObject *args)
+scan_buffer(FieldTable *self, const uint8_t *block, Py_ssize_t size, int tell_fresh)
 {
-    FieldTable *self = idle_table(object);
-    Py_buffer view;
-    int tell_fresh;
-    if (self == NULL || !PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))
-        return NULL;
     Scan scan = {.spec = &self->spec, .table = &self->table};
-    size_t known = self->table.used ? self->table.used : FIRST;
-    int result;
-    self->busy = 1;
+    size_t known = self->table.used ? self->table.used : FIRST_PLACE;
     Py_BEGIN_ALLOW_THREADS
-    result = scan_block(&scan, self->scan, view.buf, (const uint8_t *)view.buf + view.len);
+    scan_block(&scan, self->scan, block, block + size);
     Py_END_ALLOW_THREADS
-    self->busy = 0;
-    PyBuffer_Release(&view);
-    if (result < 0)
+    if (scan.error == NO_MEMORY)
         return PyErr_NoMemory();
+    if (scan.error)
+        return PyErr_SetString(PyExc_OverflowError, "a key is too long"), NULL;
     PyObject *fresh = fresh_keys(&self->table, tell_fresh ? known : self->table.used);
     if (fresh == NULL)
         return NULL;
     return Py_BuildValue("KKKNn", (unsigned long long)scan.lines, (unsigned long long)scan.empty,
                          (unsigned long long)scan.misshapen, fresh, (Py_ssize_t)self->table.keys);
+}
+
+static PyObject *
+FieldTable_scan(PyObject *object, PyObject *args)
+{
+    Py_buffer view;
+    int tell_fresh;
+    if (!PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))  /* may run code of the arguments' types */
+        return NULL;
+    FieldTable *self = take_table(object);
+    PyObject *result = NULL;
+    if (self != NULL) {
+        result = scan_buffer(self, view.buf, view.len, tell_fresh);
+        give_back(self);
+    }
+    PyBuffer_Release(&view);
+    return result;
 }
 
 /* Forget one key; return the count that it had, or NULL with an exception. */
@@ -164,7 +186,9 @@ forget_key(Table *table, PyObject *key)
     Py_ssize_t length;
     if (PyBytes_AsStringAndSize(key, &bytes, &length) < 0)
         return NULL;
-    uint8_t *padded = length < DEAD ? calloc(1, (size_t)length + UNIT) : NULL;
+    if (length > (Py_ssize_t)LONGEST_KEY)
+        return PyLong_FromLong(0);  /* it has never been counted */
+    uint8_t *padded = calloc(1, (size_t)length + UNIT);
     if (padded == NULL)
         return PyErr_NoMemory();
     memcpy(padded, bytes, (size_t)length);
@@ -173,27 +197,45 @@ forget_key(Table *table, PyObject *key)
     return PyLong_FromUnsignedLongLong(count);
 }
 
+/* Forget the keys of a tuple; return the list of the counts that they had. */
 static PyObject *
-FieldTable_forget(PyObject *object, PyObject *keys)
+forget_keys(Table *table, PyObject *keys)
 {
-    FieldTable *self = idle_table(object);
-    Py_ssize_t size = self ? PyList_Size(keys) : -1;
-    PyObject *counts = size < 0 ? NULL : PyList_New(size);
+    Py_ssize_t size = PyTuple_Size(keys);
+    PyObject *counts = PyList_New(size);
     for (Py_ssize_t i = 0; counts != NULL && i < size; i++) {
-        PyObject *count = forget_key(&self->table, PyList_GetItem(keys, i));
+        PyObject *count = forget_key(table, PyTuple_GetItem(keys, i));
         if (count == NULL || PyList_SetItem(counts, i, count) < 0)
             Py_CLEAR(counts);
     }
-    if (self != NULL && self->table.dead > self->table.used / 2)
-        table_compact(&self->table);
+    if (table->forgotten > table->used / 2)
+        table_compact(table);
+    return counts;
+}
+
+static PyObject *
+FieldTable_forget(PyObject *object, PyObject *keys)
+{
+    PyObject *own = PySequence_Tuple(keys);  /* nobody changes a tuple meanwhile */
+    FieldTable *self = own ? take_table(object) : NULL;
+    PyObject *counts = NULL;
+    if (self != NULL) {
+        counts = forget_keys(&self->table, own);
+        give_back(self);
+    }
+    Py_XDECREF(own);
     return counts;
 }
 
 static PyObject *
 FieldTable_drain(PyObject *object, PyObject *Py_UNUSED(none))
 {
-    FieldTable *self = idle_table(object);
-    return self ? pack(&self->table) : NULL;
+    FieldTable *self = take_table(object);
+    if (self == NULL)
+        return NULL;
+    PyObject *packed = pack(&self->table);
+    give_back(self);
+    return packed;
 }
 
 static PyMethodDef FieldTable_methods[] = {
@@ -243,18 +285,25 @@ add_type(PyObject *module, const char *name, PyType_Spec *spec)
 static int
 module_exec(PyObject *module)
 {
-    if (add_type(module, "FieldTable", &FieldTable_spec) < 0)
+    if (PyModule_AddIntConstant(module, "LONGEST_KEY", LONGEST_KEY) < 0 ||
+        add_type(module, "FieldTable", &FieldTable_spec) < 0)
         return -1;
     return add_type(module, "Ranking", &Ranking_spec);
 }
 
 static PyMethodDef module_methods[] = {
-    {"variants", variants, METH_NOARGS, "The variants that this processor can run, best first."},
+    {"variants", variants, METH_NOARGS, "Return the variants that this processor can run, best first."},
     {"merge", merge, METH_VARARGS, "Merge two packed counts, hashing with a seed."},
     {"unpack", unpack, METH_O, "Return packed counts as a list of dicts: counts, sums."},
     {NULL, NULL, 0, NULL},
 };
-static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_gil  /* not in the limited API of 3.11, where there is always a GIL */
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",

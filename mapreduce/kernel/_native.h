@@ -1,6 +1,5 @@
-/* What the C files of the Python side share. */
+/* What the C files of the Python side share. setup.py says whether they keep to the limited API. */
 #pragma once
-#define Py_LIMITED_API 0x030B0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -8,7 +7,7 @@
 
 extern PyType_Spec Ranking_spec;
 
-/* Return 0, or -1 with an exception if data is no packed counts. */
+/* Return 0, or -1 with an exception if the data are no packed counts. */
 int check_packed(const char *data, Py_ssize_t size);
 
 /* Pack the counts of a table and set them to 0. */

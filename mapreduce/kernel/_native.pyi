@@ -1,3 +1,5 @@
+LONGEST_KEY: int
+
 class FieldTable:
     def __new__(
         cls,

@@ -1,7 +1,7 @@
-/* Packed counts: what travels between processes, and is merged without a Python object per key.
+/* Packed counts: they travel between processes and are merged without a Python object for each key.
  *
- * A head, then records as in the table (_table.h), in the machine's own byte order: they never
- * leave the machine.
+ * A head, then records as in the table (_table.h), in the byte order of this machine, which they never
+ * leave. The bytes may begin at any address, so records are copied before they are looked at.
  */
 #pragma once
 #include "_batch.h"
@@ -34,14 +34,14 @@ is_packed(const uint8_t *data, size_t size)
         if (size - place < sizeof record)
             return 0;
         memcpy(&record, data + place, sizeof record);
-        if (record.length & DEAD || units_of(record.length, weights) > (size - place) / UNIT)
+        if (record.length & FORGOTTEN || units_of(record.length, weights) > (size - place) / UNIT)
             return 0;
         place += units_of(record.length, weights) * UNIT;
     }
     return place == size;
 }
 
-/* Add packed counts to a table of as many weights; -1 without memory. */
+/* Add packed counts to a table that has as many weights. */
 static inline int
 table_add_packed(Table *table, const uint8_t *data)
 {
@@ -52,19 +52,20 @@ table_add_packed(Table *table, const uint8_t *data)
         Record record;
         memcpy(&record, data, sizeof record);
         if (batch_add(&batch, table, data + sizeof record, record.length, record.count) < 0)
-            return -1;
+            return NO_MEMORY;
         data += units_of(record.length, table->weights) * UNIT;
     }
     return batch_count(&batch, table);
 }
 
-/* Return how many bytes the counts that are not 0 take when packed, and their head. */
+/* Return how many bytes the counts take when packed, and fill in their head; counts of 0 are left
+ * out. */
 static inline size_t
 packed_size(const Table *table, Packed *head)
 {
     size_t size = sizeof *head;
     *head = (Packed){0, 0, table->weights};
-    for (size_t place = FIRST; place < table->used;) {
+    for (size_t place = FIRST_PLACE; place < table->used;) {
         const Record *record = record_at(table, place);
         size_t units = units_of(record->length, table->weights);
         head->keys += record->count != 0;
@@ -75,13 +76,13 @@ packed_size(const Table *table, Packed *head)
     return size;
 }
 
-/* Pack the counts that are not 0 and set them and their sums to 0. */
+/* Write packed counts to `out`, and set the counts and sums of the table to 0. */
 static inline void
 table_pack(Table *table, const Packed *head, uint8_t *out)
 {
     memcpy(out, head, sizeof *head);
     out += sizeof *head;
-    for (size_t place = FIRST; place < table->used;) {
+    for (size_t place = FIRST_PLACE; place < table->used;) {
         Record *record = record_at(table, place);
         size_t units = units_of(record->length, table->weights);
         if (record->count) {

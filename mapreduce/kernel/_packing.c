@@ -1,4 +1,4 @@
-/* The Python side of packed counts: made of a table, checked, merged, and given as dicts. */
+/* The Python side of packed counts: make them from a table, check, merge and unpack them. */
 #include "_native.h"
 #include "_packed.h"
 
@@ -34,12 +34,12 @@ merge(PyObject *Py_UNUSED(module), PyObject *args)
     if (check_packed(packed[0], size[0]) < 0 || check_packed(packed[1], size[1]) < 0)
         return NULL;
     if (seed_size != sizeof table.seed) {
-        PyErr_SetString(PyExc_ValueError, "the seed has another size");
+        PyErr_SetString(PyExc_ValueError, "the seed must have 32 bytes");
         return NULL;
     }
     uint64_t weights = head_of((const uint8_t *)packed[0]).weights;
     if (weights != head_of((const uint8_t *)packed[1]).weights) {
-        PyErr_SetString(PyExc_ValueError, "these are not of as many weights");
+        PyErr_SetString(PyExc_ValueError, "these packed counts have different numbers of weights");
         return NULL;
     }
     memcpy(table.seed, seed, sizeof table.seed);
@@ -74,7 +74,7 @@ sum_as_int(Sum sum)
     return whole;
 }
 
-/* Put a number to a key, which it takes over; -1 with an exception. */
+/* Set dict[key] to a number and drop the reference to the number; -1 with an exception. */
 static int
 put(PyObject *dict, PyObject *key, PyObject *number)
 {
@@ -83,7 +83,7 @@ put(PyObject *dict, PyObject *key, PyObject *number)
     return result;
 }
 
-/* Put the count and each sum of a record to its key in the dicts of a list; -1 with an exception. */
+/* Store the count and each sum of a record by its key in the dicts of a list; -1 with an exception. */
 static int
 put_record(PyObject *columns, const char *data, unsigned weights)
 {
@@ -104,7 +104,7 @@ put_record(PyObject *columns, const char *data, unsigned weights)
     return result;
 }
 
-/* Return a list of so many new dicts. */
+/* Return a list of new dicts. */
 static PyObject *
 new_dicts(Py_ssize_t size)
 {

@@ -1,10 +1,10 @@
-"""The reference kernel: count fields with a handful of C-speed calls per block, not per line.
+"""The reference kernel: it counts fields with a few fast calls per block instead of per line.
 
 Most blocks hold only lines of one width. Then one ``split`` of the whole block at the delimiter
-makes a flat list whose slices are the columns. It joins the last field of each line to the first of
-the next (``OK\\n2``), and these joints prove the shape: where every ``width - 1``-th item holds one
-newline, and there are no more items and no more newlines, every line has ``width`` fields. A block
-that fails the proof is counted line by line.
+makes a flat list whose slices are the columns. An item of that list joins the last field of a line
+to the first field of the next (``OK\\n2``). These joints prove the shape: if every ``width - 1``-th
+item holds one newline, and there are no more items and no more newlines, every line has ``width``
+fields. A block that fails this proof is counted line by line.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
-NAME: Final = "pure"
+from mapreduce.errors import InputError
 
 MAX_FIELDS: Final = 64
 MAX_FIELD: Final = 1_000_000
 MAX_WEIGHTS: Final = 8
 DIGITS: Final = 19
-"""Of the longest weight that is summed as a number of 64 bits."""
+"""A weight of more digits is not summed: it may not fit into 64 bits."""
+LONGEST_KEY: Final = (1 << 31) - 1
+"""Bytes of the longest key; the native kernel has no room for more in a record."""
 ODD: Final = b"\n"
-"""Stands between a key and weights that are no such numbers."""
+"""Separates a key from weights that cannot be summed (see ``FieldTable``)."""
 
 
 class Scan(NamedTuple):
-    """What one block held, every key that the table had not known, and how many it knows now."""
+    """What a block held. ``fresh`` are the keys that are new to the table; ``known`` is how many
+    keys it knows now."""
 
     lines: int
     empty: int
@@ -38,7 +41,7 @@ class Scan(NamedTuple):
 def check_columns(
     delimiter: bytes, fields: Sequence[int], width: int | None, weights: Sequence[int] = ()
 ) -> None:
-    """Raise ``ValueError`` for columns that cannot be."""
+    """Raise ``ValueError`` for a delimiter, fields, a width or weights that no line can have."""
     if len(delimiter) != 1 or delimiter in b"\r\n":
         raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
     if not fields or len(fields) > MAX_FIELDS:
@@ -53,13 +56,14 @@ def check_columns(
 
 
 class FieldTable:
-    r"""Counts of the raw bytes of chosen fields, and sums of others, kept across blocks.
+    r"""Counts by the raw bytes of chosen fields, and sums of other fields, kept across blocks.
 
-    ``delimiter`` is one byte other than ``\n`` and ``\r``; ``fields`` are numbered from 1; a line
-    is misshapen when it has not exactly ``width`` fields or, where ``width`` is ``None``, too few
-    for the chosen ones. ``weights`` are numbers of fields that are summed by key, each 1 to 19
-    digits. A line with anything else there adds nothing to the sums, and its key is followed by
-    ``\n`` and what stands there. Raises ``ValueError`` for arguments that cannot be.
+    ``delimiter`` is one byte other than ``\n`` and ``\r``. ``fields`` are numbered from 1. A line
+    is misshapen if it does not have exactly ``width`` fields or, where ``width`` is ``None``, too
+    few for the chosen ones. ``weights`` are the numbers of fields that are summed by key; a weight
+    has 1 to 19 digits. A line with anything else in a weight's field adds nothing to the sums, and
+    its key is followed by ``ODD`` and the text of its weights. Raises ``ValueError`` for arguments
+    that no line can fulfil.
     """
 
     def __init__(
@@ -81,7 +85,8 @@ class FieldTable:
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
         r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped.
 
-        Without ``fresh`` the keys that are new are not told.
+        The keys that are new are listed only if ``fresh`` is set. Raises ``InputError`` for a key
+        of more than ``LONGEST_KEY`` bytes.
         """
         text = bytes(block)
         lines, known = text.count(b"\n"), len(self._counts)
@@ -89,8 +94,10 @@ class FieldTable:
         found, empty, misshapen = self._chosen_by_line(text) if at_once is None else (at_once, 0, 0)
         keys, *weights = found
         self._counts.update(self._weigh(list(keys), weights) if weights else keys)
-        newest = len(self._counts) - known if fresh else 0
-        newest_keys = list(islice(reversed(self._counts), newest))
+        newest = len(self._counts) - known
+        if len(text) * (MAX_FIELDS + MAX_WEIGHTS) > LONGEST_KEY:
+            check_lengths(islice(reversed(self._counts), newest))
+        newest_keys = list(islice(reversed(self._counts), newest if fresh else 0))
         return Scan(lines, empty, misshapen, newest_keys, len(self._counts))
 
     def forget(self, keys: list[bytes], /) -> list[int]:
@@ -101,7 +108,7 @@ class FieldTable:
         return [self._counts.pop(key, 0) for key in keys]
 
     def drain(self) -> list[dict[bytes, int]]:
-        """Return the counts and the sums since the last drain and start again, keys still known."""
+        """Return the counts and the sums since the last drain and start again; keys stay known."""
         drained, sums = self._counts, self._sums
         self._counts = Counter(dict.fromkeys(drained, 0))
         self._sums = [Counter() for _ in sums]
@@ -122,7 +129,7 @@ class FieldTable:
     def _set_apart(
         self, keys: list[bytes], texts: list[list[bytes]]
     ) -> tuple[list[bytes], list[list[bytes]]]:
-        """Return the keys of lines whose weights are no numbers with these, which become 0."""
+        """Append the weights to a line's key, and set them to 0, where they are no numbers."""
         rows = []
         for key, *row in zip(keys, *texts, strict=True):
             if are_numbers(row):
@@ -134,7 +141,7 @@ class FieldTable:
         return whole, columns
 
     def _chosen_at_once(self, text: bytes, lines: int) -> Sequence[Iterable[bytes]] | None:
-        """Return the keys and the columns of weights of a block of well-shaped lines."""
+        """Return the keys and the columns of weights, or ``None`` if the lines' shapes differ."""
         width = self._width or text.partition(b"\n")[0].count(self._delimiter) + 1
         if width < self._least or width == 1:
             return None
@@ -177,8 +184,19 @@ class FieldTable:
         return found, empty, misshapen
 
 
+def check_lengths(keys: Iterable[bytes]) -> None:
+    """Raise ``InputError`` if a key is longer than the kernels can count."""
+    if any(len(key) > LONGEST_KEY for key in keys):
+        raise key_too_long(LONGEST_KEY)
+
+
+def key_too_long(longest: int) -> InputError:
+    """Return the error for a key of more than ``longest`` bytes."""
+    return InputError(f"a key of more than {longest:,} bytes; count fewer or shorter fields")
+
+
 def are_numbers(texts: Sequence[bytes]) -> bool:
-    """Return whether all of them have 1 to 19 digits and nothing else."""
+    """Return whether each text consists of 1 to 19 digits."""
     joined = b"".join(texts)
     long = len(joined) > DIGITS and max(map(len, texts)) > DIGITS
     return not texts or (all(texts) and joined.isdigit() and not long)

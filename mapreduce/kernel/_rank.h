@@ -1,15 +1,16 @@
-/* Packed counts by frequency: sorted without a Python object per key.
+/* Sort packed counts by frequency without a Python object for each key.
  *
- * A merge sort of one word of 8 bytes at a time, most significant first (the count, then the key
- * from left to right), and then of each run of equal words by the next one: what is compared lies
- * in the sorted array itself, and records are read once per word and not once per comparison.
+ * The sort compares one word of 8 bytes at a time, most significant first: the count, then the key
+ * from left to right. A merge sort orders the items by one word; then each run of equal words is
+ * sorted by the next word. The words lie in the sorted array itself, so a record is read once for
+ * each word and not once for each comparison.
  */
 #pragma once
 #include "_packed.h"
 
 enum {
-    FEW = 12,       /* items that are sorted by insertion */
-    DEEP = 8 * 16,  /* bytes of a key that are sorted word by word; then whole keys are compared */
+    FEW = 12,       /* so many items are sorted by insertion */
+    DEEP = 8 * 16,  /* so many bytes of a key are sorted word by word; then whole keys are compared */
 };
 
 typedef struct {
@@ -87,7 +88,7 @@ sort_keys(Item *items, Item *spare, size_t size, size_t depth)
     for (size_t i = 0, next; i < size; i = next) {
         for (next = i + 1; next < size && items[next].word == items[i].word;)
             next++;
-        if (next - i > 1)  /* of one word and no more: the lengths differ, by zeros that count */
+        if (next - i > 1)  /* keys that end within this word differ only in zeros at their ends */
             sort_keys(items + i, spare, next - i, all_end ? DEEP : depth + 8);
     }
 }
@@ -162,7 +163,7 @@ write_count(uint8_t *out, uint64_t count)
     return out;
 }
 
-/* Write the line of a record, whose key is cut at the delimiter if that is not negative. */
+/* Write the line of a record; cut its key at the delimiter if that is not negative. */
 static inline uint8_t *
 write_line(uint8_t *out, const Item *item, int delimiter)
 {

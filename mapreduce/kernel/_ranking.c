@@ -1,4 +1,4 @@
-/* The Python side of a ranking: packed counts by frequency, read by the number of the row. */
+/* The Python side of a ranking: packed counts in order of frequency, read by row number. */
 #include "_native.h"
 #include "_rank.h"
 
@@ -20,6 +20,10 @@ Ranking_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     if (PyBytes_AsStringAndSize(packed, &data, &size) < 0 || check_packed(data, size) < 0)
         return NULL;
+    if (top < 0) {
+        PyErr_SetString(PyExc_ValueError, "a ranking cannot have fewer than 0 rows");
+        return NULL;
+    }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Ranking *self = (Ranking *)allocate(type, 0);
     if (self == NULL)
@@ -55,13 +59,13 @@ Ranking_length(PyObject *object)
     return ((Ranking *)object)->size;
 }
 
-/* Return whether there are such rows; 0 with an exception. */
+/* Return whether the ranking has these rows; 0 with an exception. */
 static int
 has_rows(const Ranking *self, Py_ssize_t start, Py_ssize_t stop)
 {
     if (0 <= start && start <= stop && stop <= self->size)
         return 1;
-    PyErr_SetString(PyExc_IndexError, "there are no such rows");
+    PyErr_SetString(PyExc_IndexError, "the ranking does not have these rows");
     return 0;
 }
 

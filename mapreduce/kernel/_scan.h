@@ -1,11 +1,11 @@
 /* The scan of a block: line by line, in one of the variants that _variant.h describes.
  *
- *   64 bytes at a time: two bit masks, delimiters and newlines
- *   a line's masks: number of fields, place of the chosen ones
- *   batches of keys: hash all, fetch all slots, then compare and count   (_table.h)
+ *   64 bytes at a time become two bit masks: delimiters and newlines
+ *   the masks of a line tell how many fields it has and where the chosen ones stand
+ *   keys are counted in batches: hash all, fetch all slots, then compare and count (_batch.h)
  *
- * Nothing is ever read outside the block: where a window of 64 bytes or a load of a key might reach
- * over the end, scan_slowly takes over.
+ * Nothing is ever read outside the block: where a window of 64 bytes or the load of a key might reach
+ * over its end, scan_slowly takes over.
  *
  * Source: mask and population count per 64 bytes as in Langdale and Lemire, "Parsing Gigabytes of
  * JSON per Second" (2019).
@@ -139,20 +139,21 @@ static const uint8_t numbers[LISTED * WINDOW] = {ROW(0), ROW(64), ROW(128), ROW(
 
 typedef const uint8_t *(*ScanFunction)(Scan *, const uint8_t *, const uint8_t *);
 
-/* Scan a whole block; -1 without memory. */
+/* Scan a whole block. */
 static int
 scan_block(Scan *scan, ScanFunction fast, const uint8_t *p, const uint8_t *end)
 {
     if (p < end)
         p = fast(scan, p, end);
-    while (p != NULL && p < end)
+    while (!scan->error && p < end)
         p = scan_slowly(scan, p, end);
-    int result = p == NULL && end != NULL ? -1 : batch_count(&scan->batch, scan->table);
+    if (!scan->error)
+        scan->error = batch_count(&scan->batch, scan->table);
     free(scan->scratch);
-    return result;
+    return scan->error;
 }
 
-/* Return a variant's scan, or NULL if this processor has not what it takes. */
+/* Return a variant's scan, or NULL if this processor lacks its instructions. */
 static ScanFunction
 find_variant(const char *name)
 {

@@ -1,11 +1,11 @@
-/* The table: counts by key, and sums of weights.
+/* The table: counts by key, and sums of weights by key.
  *
- * One array holds a record for each key in the order of their arrival, whatever its length, in
- * units of 16 bytes: a head, then the key padded with zeros, then the sum of each weight. A record of
- * a key of at most 16 bytes without weights is half a cache line, with two of them a whole one; that
- * is what a lookup costs besides one slot of 4 bytes. A slot holds the place of a record and, in the
- * bits that no place needs, a tag of its hash, so that a record is seldom looked at in vain. Open
- * addressing, linear probing, at most half full.
+ * One array holds a record for each key, in the order in which the keys came. A record takes whole
+ * units of 16 bytes: a head, then the key padded with zeros, then the sum of each weight. Keys may
+ * have any length. The record of a key of at most 16 bytes is half a cache line without weights, and
+ * a whole one with two weights: a lookup touches that and one slot of 4 bytes. A slot holds the place
+ * of a record. The bits that no place needs hold a part of the hash, so that a lookup seldom reads
+ * the record of another key. Open addressing, linear probing, at most half full.
  *
  * The hash is the folded multiply of wyhash (Wang Yi), seeded by the caller with random bytes.
  * Deletion from linear probing: Knuth, TAOCP 6.4, algorithm R.
@@ -19,11 +19,22 @@
 
 enum {
     UNIT = 16,
-    FIRST = 4,  /* records begin at this unit: place 0 is a free slot's */
+    FIRST_PLACE = 4,  /* the unit of the first record; place 0 marks a free slot */
     MAX_WEIGHTS = 8,
 };
 
-static const uint32_t DEAD = UINT32_C(1) << 31;  /* set in the length of a forgotten key */
+/* What a function returns instead of 0 when it fails. */
+enum {
+    NO_MEMORY = -1,
+    KEY_TOO_LONG = -2,
+};
+
+static const uint32_t FORGOTTEN = UINT32_C(1) << 31;  /* set in the length of a forgotten key */
+
+/* Bytes of the longest key; tests compile this file with a smaller number. */
+#ifndef LONGEST_KEY
+#define LONGEST_KEY (FORGOTTEN - 1)
+#endif
 
 typedef struct {
     uint64_t count;
@@ -33,20 +44,20 @@ typedef struct {
 
 typedef struct {
     uint8_t *records;
-    unsigned weights;     /* sums of a record */
+    unsigned weights;     /* sums in each record */
     size_t used, room;    /* units; room is a power of two */
     size_t keys;
-    size_t dead;          /* units of records of forgotten keys */
+    size_t forgotten;     /* units that the records of forgotten keys take */
     uint32_t *slots;
     size_t mask;          /* number of slots - 1, a power of two - 1 */
     uint64_t seed[4];
 } Table;
 
-/* Return the units of a head and a key, behind which the sums begin. */
+/* Return the units of a head and a key; the sums begin behind them. */
 static inline size_t
 key_units(uint32_t length)
 {
-    size_t bytes = length & ~DEAD;
+    size_t bytes = length & ~FORGOTTEN;
     return 1 + (bytes + (bytes == 0) + UNIT - 1) / UNIT;
 }
 
@@ -124,12 +135,12 @@ table_index(Table *table)
 {
     uint32_t places = (uint32_t)(table->room - 1);
     memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);
-    for (size_t place = FIRST; place < table->used;) {
+    for (size_t place = FIRST_PLACE; place < table->used;) {
         const Record *record = record_at(table, place);
         size_t at = record->hash & table->mask;
         while (table->slots[at])
             at = (at + 1) & table->mask;
-        if (!(record->length & DEAD))
+        if (!(record->length & FORGOTTEN))
             table->slots[at] = (record->hash & ~places) | (uint32_t)place;
         place += units_of(record->length, table->weights);
     }
@@ -144,33 +155,37 @@ power_of_two(size_t least, size_t wanted)
     return power;
 }
 
-/* Make room for more keys, of so many units together; -1 without memory. */
+/* Make room for more keys that take so many units together. Without memory for all of it, leave the
+ * table as it is. */
 static inline int
 table_reserve(Table *table, size_t keys, size_t units)
 {
     size_t room = table->room, size = table->slots ? table->mask + 1 : 0;
     if (table->used + units < room && (table->keys + keys) * 2 <= size)
         return 0;
-    room = power_of_two(room ? room : 2048, table->used + units + FIRST + 1);
+    room = power_of_two(room ? room : 2048, table->used + units + FIRST_PLACE + 1);
     size = power_of_two(size ? size : 4096, (table->keys + keys) * 2);
-    if (room >> 32)
-        return -1;
-    if (room > table->room) {
-        uint8_t *records = aligned_alloc(64, room * UNIT);  /* no half of a line in two lines */
-        if (records == NULL)
-            return -1;
+    if (room > UINT64_C(1) << 31)  /* a slot has 32 bits for a place */
+        return NO_MEMORY;
+    int more_room = room > table->room, more_slots = !table->slots || size > table->mask + 1;
+    /* Aligned to cache lines, so that half a line never lies in two of them. */
+    uint8_t *records = more_room ? aligned_alloc(64, room * UNIT) : table->records;
+    uint32_t *slots = more_slots ? malloc(size * sizeof *slots) : table->slots;
+    if (records == NULL || slots == NULL) {
+        free(more_room ? records : NULL);
+        free(more_slots ? slots : NULL);
+        return NO_MEMORY;
+    }
+    if (more_room) {
         if (table->used)
             memcpy(records, table->records, table->used * UNIT);
         else
-            table->used = FIRST;
+            table->used = FIRST_PLACE;
         free(table->records);
         table->records = records;
         table->room = room;
     }
-    if (table->slots == NULL || size > table->mask + 1) {
-        uint32_t *slots = malloc(size * sizeof *slots);
-        if (slots == NULL)
-            return -1;
+    if (more_slots) {
         free(table->slots);
         table->slots = slots;
         table->mask = size - 1;
@@ -179,8 +194,8 @@ table_reserve(Table *table, size_t keys, size_t units)
     return 0;
 }
 
-/* Add to the count of a padded key, for which table_reserve has made room, and to its sums those that
- * follow it. */
+/* Add to the count of a padded key, and add the sums that follow the key to its sums. The caller has
+ * made room with table_reserve. */
 static inline void
 table_add(Table *table, const uint8_t *key, uint32_t length, uint32_t hash, uint64_t count)
 {
@@ -203,26 +218,26 @@ table_add(Table *table, const uint8_t *key, uint32_t length, uint32_t hash, uint
 
 /* ---- Forgetting ---- */
 
-/* Move the records that are left together. */
+/* Close the gaps that forgotten keys have left between the records. */
 static inline void
 table_compact(Table *table)
 {
-    size_t to = FIRST;
-    for (size_t place = FIRST; place < table->used;) {
+    size_t to = FIRST_PLACE;
+    for (size_t place = FIRST_PLACE; place < table->used;) {
         const Record *record = record_at(table, place);
         size_t units = units_of(record->length, table->weights);
-        if (!(record->length & DEAD)) {
+        if (!(record->length & FORGOTTEN)) {
             memmove(record_at(table, to), record, units * UNIT);
             to += units;
         }
         place += units;
     }
     table->used = to;
-    table->dead = 0;
+    table->forgotten = 0;
     table_index(table);
 }
 
-/* Free a slot; those behind it that would no longer be found move up. */
+/* Free a slot, and move up the slots behind it that would no longer be found. */
 static inline void
 table_free_slot(Table *table, size_t at)
 {
@@ -254,8 +269,8 @@ table_forget(Table *table, const uint8_t *key, uint32_t length)
     Record *record = record_at(table, table->slots[at] & (uint32_t)(table->room - 1));
     uint64_t count = record->count;
     record->count = 0;
-    record->length |= DEAD;  /* it stays where it is until there are many of them */
-    table->dead += units_of(length, table->weights);
+    record->length |= FORGOTTEN;  /* the record stays in its place until the table is compacted */
+    table->forgotten += units_of(length, table->weights);
     table->keys--;
     table_free_slot(table, at);
     return count;

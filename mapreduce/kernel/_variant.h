@@ -1,17 +1,19 @@
-/* One variant of the scan; included once for each, with these macros:
+/* One variant of the scan. _scan.h includes this file once for each variant, with these macros:
  *
  *   NAME(x)                        the variant's name for x
  *   TARGET                         the attribute that lets the compiler use its instructions
- *   MASKS(p, delimiter, d, n)      one bit for each of the 64 bytes at p: delimiters, newlines
- *   POPCOUNT(m), LOWEST(m)         number of bits; number of the lowest
- *   NTH(m, k)                      number of the k-th bit from below, k from 1
- *   LIST(out, m, window)           if defined: put 64 * window + number of each bit as bytes to out
+ *   MASKS(p, delimiter, d, n)      set d and n: a bit for each delimiter and each newline among the
+ *                                  64 bytes at p
+ *   POPCOUNT(m), LOWEST(m)         how many bits are set; the number of the lowest one
+ *   NTH(m, k)                      the number of the k-th set bit from below, k from 1
+ *   LIST(out, m, window)           if defined: write 64 * window + its number to out for each set
+ *                                  bit, as a byte
  *
- * A line is looked at in windows of 64 bytes that begin at its first byte. The population counts of
- * the delimiter masks give the number of its fields for nothing, and NTH finds any of them.
+ * The scan looks at a line in windows of 64 bytes that begin at its first byte. The population counts
+ * of the delimiter masks give the number of fields for nothing, and NTH finds any delimiter.
  */
 
-/* Return where delimiter k (from 1) of a line stands, counted from the line's start. */
+/* Return how many bytes stand before delimiter k (from 1) of a line. */
 TARGET static inline size_t
 NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, unsigned k)
 {
@@ -22,7 +24,7 @@ NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, 
     (void)listed;
 #endif
     unsigned window;
-    if (last < 3) {  /* without a branch: which window it is in cannot be predicted */
+    if (last < 3) {  /* without a branch: the processor cannot predict in which window it stands */
         unsigned first = POPCOUNT(masks[0]), second = POPCOUNT(masks[1]);
         unsigned beyond1 = k > first, beyond2 = k > first + second;
         window = beyond1 + beyond2;
@@ -35,7 +37,8 @@ NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, 
     return window * 64 + NTH(masks[window], k);
 }
 
-/* Scan lines from p on; return where the first one begins that comes too close to the end. */
+/* Scan lines from p on; return where the first line begins that comes too close to the end, or NULL
+ * with an error in the scan. */
 TARGET static const uint8_t *
 NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
 {
@@ -103,8 +106,10 @@ NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
             }
             put_sum(key + (key_units(size) - 1) * UNIT, w, weight);
         }
-        if (batch_add(&scan->batch, scan->table, key, size, 1) < 0)
+        if (batch_add(&scan->batch, scan->table, key, size, 1) < 0) {
+            scan->error = NO_MEMORY;
             return NULL;
+        }
         continue;
     slow_again:
         scan->lines--;

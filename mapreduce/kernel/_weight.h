@@ -1,7 +1,9 @@
-/* Weights: numbers in fields, and their sums of 128 bits, which 2^64 lines do not overflow. */
+/* Weights are numbers in fields. Their sums have 128 bits, which 2^64 lines cannot overflow. */
 #pragma once
 #include <stdint.h>
 #include <string.h>
+
+enum { MAX_DIGITS = 19 };  /* of a weight: each number of so many digits fits into 64 bits */
 
 typedef struct {
     uint64_t low, high;
@@ -45,7 +47,7 @@ are_digits(uint64_t word)
     return (word & high) == zeros && ((word + UINT64_C(0x0606060606060606)) & high) == zeros;
 }
 
-/* Return the number that eight digits write: two, then four, then eight at a time. */
+/* Return the value of eight digits: join them to pairs, the pairs to fours, the fours to all eight. */
 static inline uint64_t
 eight_digits(uint64_t word)
 {
@@ -54,8 +56,8 @@ eight_digits(uint64_t word)
     return (word & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
 }
 
-/* Read a weight of 1 to 16 digits, where 8 bytes may be read from p and from p + 8; 0 if it is none,
- * or a longer one.
+/* Read a weight of 1 to 16 digits; return 0 if it is longer or not a number. 16 bytes from p on must
+ * be readable.
  *
  * Source: the parallel addition of digits of Lemire, "Quickly parsing eight digits" (2018). */
 static inline int
@@ -75,12 +77,12 @@ read_weight(const uint8_t *p, size_t length, uint64_t *weight)
     return are_digits(word) && are_digits(rest);
 }
 
-/* Read a weight of 1 to 19 digits, byte by byte; 0 if it is none, or a longer one. */
+/* Read a weight of 1 to 19 digits byte by byte; return 0 if it is longer or not a number. */
 static inline int
 read_weight_slowly(const uint8_t *p, size_t length, uint64_t *weight)
 {
     uint64_t value = 0;
-    if (length - 1 >= 19)
+    if (length - 1 >= MAX_DIGITS)
         return 0;
     for (size_t i = 0; i < length; i++) {
         if (p[i] < '0' || p[i] > '9')

@@ -1,6 +1,6 @@
-"""The native kernel's Python side: the same interface as the pure one, and packed counts.
+"""The native kernel's Python side: the same interface as the pure kernel's, and packed counts.
 
-The hash of each table is seeded with random bytes, because a log is written by attackers too.
+The hash of each table is seeded with random bytes, because attackers write into logs, too.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, overload
 
-from mapreduce.kernel import _native
-from mapreduce.kernel._pure import Scan, check_columns
+import mapreduce.kernel._native as _native  # noqa: PLR0402 - "from" would hide that it is not built
+from mapreduce.kernel._pure import Scan, check_columns, key_too_long
 from mapreduce.outputs.table import ROWS, Row, rows_of
 
 SEED_SIZE: Final = 32
 UNIT: Final = 16
-"""Bytes of which a packed key takes a multiple (_table.h)."""
+"""A packed key takes a multiple of so many bytes (_table.h)."""
 
 
 variants = _native.variants
@@ -26,13 +26,13 @@ variants = _native.variants
 
 @dataclass(frozen=True, slots=True)
 class PackedCounts:
-    """Counts as bytes that are merged without one Python object for each key."""
+    """Counts as bytes, which are merged without a Python object for each key."""
 
     data: bytes
 
     @classmethod
     def of(cls, counts: Mapping[bytes, int]) -> PackedCounts:
-        """Pack counts of any origin, without weights."""
+        """Pack counts from anywhere; they have no weights."""
         head = struct.pack("=QQQ", len(counts), sum(counts.values()) & (1 << 64) - 1, 0)
         return cls(head + b"".join(map(_record, counts, counts.values())))
 
@@ -55,7 +55,7 @@ class PackedCounts:
 
 
 class Ranking(Sequence[Row]):
-    """Packed counts as rows, the most frequent first; only what is looked at becomes objects."""
+    """Packed counts as rows, the most frequent first; a row becomes an object when it is read."""
 
     def __init__(self, packed: bytes, delimiter: bytes | None, top: int) -> None:
         self._ranking = _native.Ranking(packed, top)
@@ -78,19 +78,21 @@ class Ranking(Sequence[Row]):
         return rows_of(self._ranking.items(wanted.start, stop), self._delimiter)
 
     def csv(self) -> Iterator[bytes]:
-        """Yield the rows as CSV, some at a time."""
+        """Yield the rows as CSV, a chunk of rows at a time."""
         delimiter = -1 if self._delimiter is None else self._delimiter[0]
         for start in range(0, len(self), ROWS):
             yield self._ranking.csv(start, min(start + ROWS, len(self)), delimiter)
 
 
 def _record(key: bytes, count: int) -> bytes:
+    if len(key) > _native.LONGEST_KEY:
+        raise key_too_long(_native.LONGEST_KEY)
     padding = bytes(-len(key) % UNIT if key else UNIT)
     return struct.pack("=QII", count, 0, len(key)) + key + padding
 
 
 class FieldTable:
-    """See the pure kernel's; ``variant`` names the instructions to use."""
+    """Like ``_pure.FieldTable``; ``variant`` names the instructions to use."""
 
     def __init__(
         self,
@@ -106,7 +108,10 @@ class FieldTable:
         self._table = _native.FieldTable(delimiter, chosen, width or 0, weighed, variant, seed)
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
-        return Scan(*self._table.scan(block, fresh))
+        try:
+            return Scan(*self._table.scan(block, fresh))
+        except OverflowError as error:
+            raise key_too_long(_native.LONGEST_KEY) from error
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         return self._table.forget(keys)
