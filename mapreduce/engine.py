@@ -113,7 +113,7 @@ def _run(
 ) -> Result:
     clock = Clock()
     sources = find_sources(inputs, job.selector)
-    if any(source.is_remote for source in sources):
+    if any(source.store.has_threads for source in sources):
         options = options.for_objects()
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
     with targets.spool() as spool:
@@ -145,7 +145,8 @@ def _count(
 ) -> tuple[Partial, int]:
     """Map and reduce; return the merged partial, which is whole, and by how many processes."""
     pace, ledger = pace_of(job.mapper), _Ledger()
-    cost = sum((source.size or pace.pays_from) * source.weight for source in sources)
+    costs = [source.cost for source in sources]
+    cost = sum(pace.pays_from if one is None else one for one in costs)
     small = options.may_stay and cost < pace.pays_from  # a stream's length shows later
     processes = 1 if small else options.processes
     share = 1 if options.split_size else max(SMALLEST, cost // (16 * processes))
@@ -183,7 +184,6 @@ def _splits(
         split_size=options.split_size,
         max_line=options.max_line,
         mapper_for=job.mapper_for,
-        mapper=job.mapper,
         tick=options.tick,
     )
 

@@ -1,20 +1,36 @@
-"""Compressed inputs: known by their first bytes, streamed in bounded memory, verified to the end.
+"""Compressed text: known by its first bytes, streamed in bounded memory, verified to the end.
 
-A member may follow another, as ``cat a.gz b.gz`` makes it. What is truncated, damaged or followed
-by something else is an error, and since nothing is written before all is counted, nothing of it is.
-Decompression runs ahead in a thread of its own: the libraries let others run while they work.
+A member may follow another, as ``cat a.gz b.gz`` makes it, and what is unpacked may be compressed
+again. What is truncated, damaged or followed by something else is an error, and since nothing is
+written before all is counted, nothing of it is. Decompression runs ahead in a thread of its own:
+the libraries let others run while they work.
 """
 
 from __future__ import annotations
 
-import sys
-import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol
+from contextlib import closing
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, Protocol
 
-from mapreduce.errors import InputError, UsageError, install_hint
+from mapreduce.errors import InputError, UsageError
+from mapreduce.formats.format import (
+    FIRST,
+    HEAD,
+    Block,
+    Format,
+    MapperFor,
+    Readable,
+    ended,
+    first_line_of,
+    peek,
+    read_into,
+)
+from mapreduce.formats.stream import Tick, whole_lines
+
+if TYPE_CHECKING:
+    from mapreduce.mapping.mapper import Mapper
 
 PIECE: Final = 1 << 20
 """Bytes that are decompressed at once."""
@@ -22,7 +38,11 @@ AHEAD: Final = 3
 """Pieces that may wait: with one, a single file takes a tenth longer (benchmarks/NOTES.md)."""
 LEAST: Final = 64 << 10
 """Bytes of the shortest piece but the last: a million members of a byte are no million pieces."""
+DEEPEST: Final = 3
+"""How often an input is unpacked at most."""
 _READ: Final = 128 << 10
+_HEADER: Final = 18
+"""Bytes of the longest header that tells what a member needs: that of a frame of zstd."""
 
 
 class Decoder(Protocol):
@@ -44,114 +64,124 @@ class Decoder(Protocol):
         """Return at most so many bytes; keep the input that they do not need."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """A format: its name, how its first member begins, what makes a decoder of one.
+class Compressed(Format):
+    """Text in one codec, of which a subclass tells how a member begins and what decodes it.
 
-    ``begins`` are the first two bytes of what may follow a member, ``padding`` is what may stand
-    before it.
+    ``padding`` may stand behind a member.
     """
 
-    name: str
-    magic: bytes
-    load: Callable[[], Callable[[], Decoder]]
-    begins: tuple[bytes, ...]
-    padding: bytes = b""
+    cost: ClassVar[int] = 16
+    looks_at: ClassVar[int] = 64 << 10
+    padding: ClassVar[bytes] = b"\0"
+
+    def decoder(self) -> Callable[[], Decoder]:
+        """Return what makes the decoder of a member; raise ``UsageError`` if it is missing."""
+        raise NotImplementedError
+
+    def is_member(self, data: bytes, /) -> bool:
+        """Return whether a further member begins with these bytes, of which there are 2 or more."""
+        return self.recognises(data)
+
+    def check_member(self, name: str, data: bytes, /) -> None:
+        """Raise ``UsageError`` for a member that begins so and that the decoder cannot decode."""
+
+    def check(self, name: str, head: bytes, *, in_order: bool) -> None:  # noqa: ARG002
+        self.decoder()
+        self.check_member(name, head)
+        text = first_text(head, self, HEAD)
+        _inner(text).check(self.inside(name), text, in_order=True)
+
+    def inside(self, name: str, /) -> str:
+        """Return how an error names what an input holds."""
+        return f"{name} (unpacked by {self.name})"
+
+    def line_in(self, head: bytes, /, *, whole: bool) -> bytes | None:
+        text = first_text(head, self, FIRST)
+        return _inner(text).line_in(text, whole=whole and len(text) < FIRST)
+
+    def fit(
+        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+    ) -> tuple[Format, Mapper | None]:
+        line = source.line
+        if line is None:
+            pieces = iter(lambda: read_some(source, file), b"")
+            texts = self.unpack(pieces, source.name, FIRST, 0)
+            line = first_line_of(
+                text for _offset, text in whole_lines(source.name, texts, 0, FIRST)
+            )
+        return self, mapper_for(source.name, line)
+
+    def cut(
+        self,
+        source: Readable,
+        _file: BinaryIO,
+        _sizes: Iterator[int],
+        /,
+        *,
+        max_line: int,  # noqa: ARG002
+        tick: Tick,  # noqa: ARG002
+    ) -> Iterator[tuple[int, int]]:
+        yield 0, source.size or 0
+
+    def read(
+        self,
+        source: Readable,
+        start: int,
+        end: int,
+        /,
+        *,
+        block_size: int,  # noqa: ARG002
+        max_line: int,
+    ) -> Iterator[Block]:
+        """Yield the blocks of a whole file, as long as it was when it was found."""
+        taken = told = 0
+
+        def read() -> bytes:
+            nonlocal taken
+            buffer = bytearray(min(_READ, end - taken))
+            got = read_into(source, file, memoryview(buffer), start, end) if buffer else 0
+            taken += got
+            return bytes(buffer[:got])
+
+        with source.open() as file:
+            texts = self.unpack(iter(read, b""), source.name, min(PIECE, max_line + 1), 0)
+            with closing(ahead(texts)) as pieces:  # the thread ends before the file is closed
+                for offset, data in whole_lines(source.name, pieces, 0, max_line):
+                    yield Block(ended(data), offset, taken - told)
+                    told = taken
+
+    def unpack(
+        self, pieces: Iterator[bytes], name: str, size: int, depth: int, /
+    ) -> Iterator[bytes]:
+        if depth == DEEPEST:
+            raise UsageError(f"{name}: is compressed more than {DEEPEST} times; unpack it first")
+        texts = decompress(pieces, self, name, size)
+        head, first = peek(texts, HEAD)
+        inner, within = _inner(head), self.inside(name)
+        inner.check(within, head, in_order=True)
+        yield from inner.unpack(chain(first, texts), within, size, depth + 1)
 
 
-class _ZlibDecoder:
-    """The standard library's decoder of gzip, with the interface of the others."""
+def _inner(head: bytes) -> Format:
+    """Return the format of what has been unpacked."""
+    from mapreduce.formats.table import find_format  # noqa: PLC0415 - which has this one in it
 
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._decoder.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes:
-        return self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
-
-
-def _gzip() -> Callable[[], Decoder]:
-    try:
-        from isal import igzip_lib  # noqa: PLC0415 - three times as fast, and optional
-    except ImportError:
-        return _ZlibDecoder
-    return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-
-
-def _bzip2() -> Callable[[], Decoder]:
-    from bz2 import BZ2Decompressor  # noqa: PLC0415 - only where it is needed
-
-    return BZ2Decompressor
-
-
-def _xz() -> Callable[[], Decoder]:
-    from lzma import LZMADecompressor  # noqa: PLC0415 - only where it is needed
-
-    return LZMADecompressor
-
-
-def _zstd() -> Callable[[], Decoder]:
-    try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415
-        else:
-            from backports import zstd  # noqa: PLC0415 - the same for older ones, and optional
-    except ImportError as error:
-        raise UsageError(
-            f"zstd needs one more package: {install_hint('codecs')}; "
-            "or decompress it first: zstd -dc FILE | mapreduce JOB -"
-        ) from error
-    return zstd.ZstdDecompressor
-
-
-_SKIPPABLE: Final = tuple(bytes([first, 0x2A]) for first in range(0x50, 0x60))
-"""How frames of zstd begin that hold no data."""
-
-CODECS: Final = (
-    Codec("gzip", b"\x1f\x8b", _gzip, (b"\x1f\x8b",), padding=b"\0"),
-    Codec("zstd", b"\x28\xb5\x2f\xfd", _zstd, (b"\x28\xb5", *_SKIPPABLE)),
-    Codec("xz", b"\xfd7zXZ\0", _xz, (b"\xfd7",), padding=b"\0"),
-    *(
-        Codec("bzip2", b"BZh%d%b" % (level, block), _bzip2, (b"BZ",))
-        for level in range(1, 10)
-        for block in (b"1AY&SY", b"\x17rE8P\x90")  # the first one, or the end of an empty member
-    ),
-)
-
-
-def find_codec(head: bytes) -> Codec | None:
-    """Return the codec of an input that begins with these bytes, or ``None`` if it is plain.
-
-    Sources: RFC 1952, RFC 8878, the specifications of xz and bzip2.
-    """
-    return next((codec for codec in CODECS if head.startswith(codec.magic)), None)
+    return find_format(head)
 
 
 def decompress(
-    read: Callable[[int], bytes], codec: Codec, name: str, piece: int = PIECE
+    pieces: Iterator[bytes], codec: Compressed, name: str, piece: int = PIECE
 ) -> Iterator[bytes]:
     """Yield what an input holds in pieces of at most ``piece`` bytes, only the last one small.
 
-    ``read`` gives at most so many compressed bytes, none at the end. Raises ``InputError`` that
-    begins with ``name``.
+    Raises ``InputError`` that begins with ``name``.
     """
     held, least = bytearray(), min(piece, LEAST)
 
     def room() -> int:
         return piece - len(held)
 
-    for text in _members(read, codec, name, room):
+    for text in _members(pieces, codec, name, room):
         if not held and len(text) >= least:
             yield text
             continue
@@ -163,13 +193,14 @@ def decompress(
         yield bytes(held)
 
 
-def first_text(head: bytes, codec: Codec, name: str) -> bytes:
-    """Return what the first bytes of an input hold, as far as can be told, or ``LEAST`` of it."""
-    given, text = iter([head]), b""
+def first_text(head: bytes, codec: Compressed, size: int = LEAST) -> bytes:
+    """Return what the first bytes of an input hold, as far as can be told, or ``size`` of it."""
+    text, step = b"", 2048
+    pieces = (head[at : at + step] for at in range(0, len(head), step))
     try:
-        for piece in _members(lambda _size: next(given, b""), codec, name, lambda: LEAST):
+        for piece in _members(pieces, codec, "", lambda: size):
             text += piece
-            if len(text) >= LEAST:
+            if len(text) >= size:
                 break
     except InputError:  # the head ends before its end; who reads it all tells what is damaged
         return text
@@ -177,39 +208,48 @@ def first_text(head: bytes, codec: Codec, name: str) -> bytes:
 
 
 def _members(
-    read: Callable[[int], bytes], codec: Codec, name: str, room: Callable[[], int]
+    pieces: Iterator[bytes], codec: Compressed, name: str, room: Callable[[], int]
 ) -> Iterator[bytes]:
     """Yield what all members hold, never more at once than there is room for."""
-    make = codec.load()
-    data = read(_READ)
+    make = codec.decoder()
+    data = _next_member(b"", pieces, b"")
     while data:
+        codec.check_member(name, data)
         decoder = make()
         while not decoder.eof:
             if decoder.needs_input and not data:
-                data = read(_READ)
+                data = next(pieces, b"")
                 if not data:
                     raise InputError(f"{name}: {codec.name}: ends before its end; was it cut off?")
             yield _decode(decoder, data if decoder.needs_input else b"", room(), codec, name)
             data = b""
-        data = _next_member(decoder.unused_data, read, codec.padding)
-        if data and data[:2] not in codec.begins:
+        data = _next_member(decoder.unused_data, pieces, codec.padding)
+        if data and not codec.is_member(data):
             raise InputError(f"{name}: {codec.name}: is followed by something else")
 
 
-def _decode(decoder: Decoder, data: bytes, room: int, codec: Codec, name: str) -> bytes:
+def _decode(decoder: Decoder, data: bytes, room: int, codec: Compressed, name: str) -> bytes:
     try:
         return decoder.decompress(data, room)
     except Exception as error:  # each library has errors of its own, and one is a plain OSError
         raise InputError(f"{name}: {codec.name}: is damaged ({error})") from error
 
 
-def _next_member(data: bytes, read: Callable[[int], bytes], padding: bytes) -> bytes:
+def _next_member(data: bytes, pieces: Iterator[bytes], padding: bytes) -> bytes:
     """Return the first bytes of the next member, if there is one behind the padding."""
     while True:
         data = data.lstrip(padding) if padding else data
-        if len(data) >= 2 or not (more := read(_READ)):
+        if len(data) >= _HEADER or not (more := next(pieces, b"")):
             return data
         data += more
+
+
+def read_some(source: Readable, file: BinaryIO) -> bytes:
+    """Return the next bytes of a file, none at its end."""
+    try:
+        return file.read(FIRST)
+    except OSError as error:
+        raise InputError(f"{source.name}: {error.strerror}") from error
 
 
 def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
@@ -224,8 +264,3 @@ def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
             yield piece
     finally:
         thread.shutdown(cancel_futures=True)
-
-
-def codec_named(name: str) -> Codec:
-    """Return the codec of a source that travels by its name."""
-    return next(codec for codec in CODECS if codec.name == name)

@@ -1,102 +1,143 @@
-"""Parquet: row groups as splits, and of each only the columns that a job chooses, as lines of text.
+"""Parquet: row groups as ranges, and of each only the columns that a job needs, as lines of text.
 
-So the kernels count it, and what holds for a line of text holds for a row. A row group's split
+So the kernels count it, and what holds for a line of text holds for a row. A row group's range
 reaches from its first byte to that of the next one; the first begins and the last ends with the
-file. It needs pyarrow (the extra ``parquet``).
+file. Needs pyarrow (the extra ``parquet``).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Callable, Iterator
-from io import BufferedReader, RawIOBase
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
 
 from mapreduce.errors import InputError, UsageError, install_hint
-from mapreduce.inputs.sources import Source
+from mapreduce.formats.format import Block, Format, MapperFor, Readable
+from mapreduce.formats.stream import Tick
 
 if TYPE_CHECKING:
+    from io import RawIOBase
+
     from mapreduce.mapping.mapper import Mapper
 
-MAGIC: Final = b"PAR1"
 ROWS: Final = 64 << 10
 """Rows that are made text at once."""
 NULL: Final = "-"
 """The text of no value, as flow logs write it."""
 
 
-def choose_columns(
-    source: Source, mapper_for: Callable[[str, bytes], Mapper], tick: Callable[[int], None]
-) -> Source:
-    """Return the source with what counts it and the names of the columns that this needs.
+@dataclass(frozen=True)
+class Parquet(Format):
+    """Parquet, of which these ``columns`` are read, with the ``delimiter`` between their values."""
 
-    The names of all columns are its header, with ``-`` for ``_``, as AWS writes them. Raises
-    ``UsageError`` if pyarrow is missing, ``InputError`` if the file is damaged.
-    """
-    with source.open(tick=tick) as file:
-        names = _opened(source, file).schema_arrow.names
-    header = " ".join(name.replace("_", "-") for name in names)
-    mapper: Any = mapper_for(source.name, header.encode("utf-8", "surrogateescape"))
-    fields = getattr(mapper, "fields", None)
-    if fields is None:
-        raise UsageError(f"{source.name}: is Parquet, and this job counts lines of text")
-    needed = (*fields, *mapper.summed)
-    if max(needed) > len(names):
-        raise UsageError(f"{source.name}: has no column {max(needed)}, only {len(names)}")
-    columns = tuple(names[number - 1] for number in needed)
-    columns = columns * 2 if len(columns) == 1 else columns  # no value may be an empty line
-    numbers = tuple(range(1, len(columns) + 1))
-    chosen, summed = numbers[: len(fields)], numbers[len(fields) : len(needed)]
-    mapper = dataclasses.replace(mapper, fields=chosen, summed=summed, width=len(columns))
-    return dataclasses.replace(source, mapper=mapper, columns=columns)
+    columns: tuple[str, ...] = ()
+    delimiter: bytes = b" "
 
+    name: ClassVar[str] = "Parquet"  # type: ignore[misc]
+    cost: ClassVar[int] = 16
 
-def row_groups(source: Source, tick: Callable[[int], None]) -> Iterator[tuple[int, int]]:
-    """Yield the range of bytes of each row group."""
-    with source.open(tick=tick) as file:
-        starts = _starts(source, _opened(source, file))
-    yield from pairwise([*starts, source.size or 0])
+    def recognises(self, head: bytes, /) -> bool:
+        return head.startswith(b"PAR1")
 
-
-def read_rows(source: Source, start: int, end: int) -> Iterator[memoryview]:
-    r"""Yield the row groups that begin in a range, as lines that end with ``\n``."""
-    with source.open() as file:
-        opened = _opened(source, file)
-        starts = _starts(source, opened)[: opened.metadata.num_row_groups]
-        groups = [number for number, at in enumerate(starts) if start <= at < end]
-        if not groups:
-            return
+    def check(self, name: str, _head: bytes, *, in_order: bool) -> None:
+        if in_order:
+            raise UsageError(
+                f"{name}: is Parquet, which cannot be read as a stream; name the file itself"
+            )
         try:
-            for batch in opened.iter_batches(
-                ROWS, row_groups=groups, columns=[*dict.fromkeys(source.columns)], use_threads=False
-            ):
-                yield _lines(source, batch)
-        except _errors() as error:
-            raise _damaged(source, error) from error
+            import pyarrow  # noqa: F401, PLC0415 - optional
+        except ImportError as error:
+            hint = install_hint("parquet")
+            raise UsageError(f"{name}: Parquet needs one more package: {hint}") from error
+
+    def fit(
+        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+    ) -> tuple[Format, Mapper | None]:
+        """Let the job choose a mapper by the names of the columns, and the mapper its columns.
+
+        The job sees the names as a first line, with ``-`` for ``_`` as flow logs write them.
+        """
+        with _opened(source, file) as opened:
+            names = opened.schema_arrow.names
+        header = " ".join(name.replace("_", "-") for name in names)
+        mapper = mapper_for(source.name, header.encode("utf-8", "surrogateescape"))
+        try:
+            columns, mapper = mapper.for_columns(names)
+        except UsageError as error:
+            raise UsageError(f"{source.name}: {error}") from error
+        return Parquet(columns, mapper.key_separator or b" "), mapper
+
+    def cut(
+        self,
+        source: Readable,
+        file: BinaryIO,
+        _sizes: Iterator[int],
+        /,
+        *,
+        max_line: int,  # noqa: ARG002
+        tick: Tick,  # noqa: ARG002
+    ) -> Iterator[tuple[int, int]]:
+        with _opened(source, file) as opened:
+            starts = _starts(source, opened)
+        yield from pairwise([*starts, source.size or 0])
+
+    def read(
+        self,
+        source: Readable,
+        start: int,
+        end: int,
+        /,
+        *,
+        block_size: int,  # noqa: ARG002
+        max_line: int,  # noqa: ARG002
+    ) -> Iterator[Block]:
+        """Yield rows as lines; where they begin is counted in such lines from the range's start."""
+        offset = 0
+        with source.open() as file, _opened(source, file) as opened:
+            starts = _starts(source, opened)[: opened.metadata.num_row_groups]
+            groups = [number for number, at in enumerate(starts) if start <= at < end]
+            if not groups:
+                return
+            wanted = [*dict.fromkeys(self.columns)]
+            batches = opened.iter_batches(
+                ROWS, row_groups=groups, columns=wanted, use_threads=False
+            )
+            for batch in _guarded(source, batches):
+                view = self._lines(source, batch)
+                if view:
+                    yield Block(view, offset, 0)
+                    offset += len(view)
+
+    def _lines(self, source: Readable, batch: Any) -> memoryview:
+        import pyarrow as pa  # noqa: PLC0415 - optional, and half a second to import
+        from pyarrow import compute as pc  # noqa: PLC0415
+
+        delimiter = self.delimiter.decode("latin-1")
+        texts = [batch.column(name).cast(pa.string()) for name in self.columns]
+        for name, text in zip(self.columns, texts, strict=True):
+            if pc.any(pc.match_substring_regex(text, f"{re.escape(delimiter)}|[\r\n]")).as_py():
+                raise InputError(f"{source.name}: the column {name} has a value with a blank in it")
+        joined = pc.binary_join_element_wise(
+            *texts, delimiter, null_handling="replace", null_replacement=NULL
+        )
+        ended = pc.binary_join_element_wise(joined, "", "\n")
+        _validity, offsets, data = ended.buffers()
+        ends = memoryview(offsets).cast("i")
+        return memoryview(data)[ends[ended.offset] : ends[ended.offset + len(ended)]]
 
 
-def _lines(source: Source, batch: Any) -> memoryview:
-    import pyarrow as pa  # noqa: PLC0415 - optional, and half a second to import
-    from pyarrow import compute as pc  # noqa: PLC0415
-
-    mapper: Any = source.mapper
-    delimiter = mapper.delimiter.decode("latin-1")
-    texts = [batch.column(name).cast(pa.string()) for name in source.columns]
-    for name, text in zip(source.columns, texts, strict=True):
-        if pc.any(pc.match_substring_regex(text, f"{re.escape(delimiter)}|[\r\n]")).as_py():
-            raise InputError(f"{source.name}: the column {name} has a value with a blank in it")
-    joined = pc.binary_join_element_wise(
-        *texts, delimiter, null_handling="replace", null_replacement=NULL
-    )
-    ended = pc.binary_join_element_wise(joined, "", "\n")
-    _validity, offsets, data = ended.buffers()
-    ends = memoryview(offsets).cast("i")
-    return memoryview(data)[ends[ended.offset] : ends[ended.offset + len(ended)]]
+def _guarded(source: Readable, batches: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from batches
+    except _errors() as error:
+        raise _damaged(source, error) from error
 
 
-def _starts(source: Source, opened: Any) -> list[int]:
+def _starts(source: Readable, opened: Any) -> list[int]:
     """Return where the ranges of the row groups begin, the first one, or what there is, at 0."""
     metadata = opened.metadata
     try:
@@ -116,20 +157,20 @@ def _first_byte(column: Any) -> int:
     return int(min(page for page in pages if page))
 
 
-def _opened(source: Source, file: BinaryIO) -> Any:
+@contextmanager
+def _opened(source: Readable, file: BinaryIO) -> Iterator[Any]:
+    """Yield a ParquetFile of a file that stays open; what it holds is read with no short read."""
+    from pyarrow import parquet  # noqa: PLC0415 - optional
+
+    whole = BufferedReader(cast("RawIOBase", file))
     try:
-        from pyarrow import parquet  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise UsageError(
-            f"{source.name}: Parquet needs one more package: {install_hint('parquet')}"
-        ) from error
-    try:
-        whole: Any = file
-        if source.is_remote:  # reads less than is asked for, at times
-            whole = BufferedReader(cast(RawIOBase, file))
-        return parquet.ParquetFile(whole)
-    except _errors() as error:
-        raise _damaged(source, error) from error
+        try:
+            opened = parquet.ParquetFile(whole)
+        except _errors() as error:
+            raise _damaged(source, error) from error
+        yield opened
+    finally:
+        whole.detach()
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -138,6 +179,6 @@ def _errors() -> tuple[type[Exception], ...]:
     return (ArrowException, OSError, ValueError)
 
 
-def _damaged(source: Source, error: Exception) -> InputError:
+def _damaged(source: Readable, error: Exception) -> InputError:
     summary = str(error).partition("\n")[0]
     return InputError(f"{source.name}: Parquet: is damaged ({summary})")

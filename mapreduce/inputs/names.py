@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from mapreduce.errors import UsageError, printable
+from mapreduce.inputs.stores import store_of
 
 STDIN: Final = "-"
 LIST: Final = "@"
@@ -74,10 +75,8 @@ def _listed(path: str) -> Iterator[str]:
 
 def _files(name: str, selector: Selector | None) -> Iterable[str]:
     pruner = selector if selector and selector.prunes else None
-    if name.startswith(SCHEME):
-        from mapreduce.inputs.s3 import list_objects  # noqa: PLC0415 - costs a small run 2 ms
-
-        found = list_objects(name, pruner.may_hold if pruner else None)
+    if store := store_of(name):
+        found = store.find(name, pruner.may_hold if pruner else None)
         return _some(found, f"{printable(name)}: holds no object", pruner)
     if name == STDIN or "\0" in name:
         return [name]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mapreduce import kernel
+from mapreduce.errors import UsageError
 from mapreduce.kernel import ODD
 from mapreduce.kernel.pace import Pace
 from mapreduce.mapping.lines import lines_of
@@ -38,7 +39,8 @@ class FieldMapper(Mapper):
     matches whole: a pattern costs a fifth of a function written in Python, and nearly all keys are
     plain. ``headers`` are lines of another width that carry no data. ``summed`` are the fields
     whose integers are added by key, as ``measures`` says for each of them (default: plain sums).
-    Raises ``ValueError`` for what cannot be.
+    ``names`` are those of the fields and then of the summed ones: by them the columns of a table
+    are found. Raises ``ValueError`` for what cannot be.
     """
 
     delimiter: bytes
@@ -49,6 +51,7 @@ class FieldMapper(Mapper):
     headers: tuple[bytes, ...] = ()
     summed: tuple[int, ...] = ()
     measures: tuple[Sum, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.measures:
@@ -79,6 +82,46 @@ class FieldMapper(Mapper):
 
     def start(self) -> FieldCombiner:
         return FieldCombiner(self)
+
+    def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], FieldMapper]:
+        """Return the columns that are needed of a table with these, and a mapper of their lines.
+
+        They are found by the ``names`` of the fields if it has any, else by their numbers. There
+        are always two columns or more, so that no line is empty, which would be no line of data.
+        """
+        numbers = (*self.fields, *self.summed)
+        columns = _named(self.names, names) if self.names else _numbered(numbers, names)
+        places = tuple(range(1, len(columns) + 1))
+        fields, summed = places[: len(self.fields)], places[len(self.fields) :]
+        columns = columns * 2 if len(columns) == 1 else columns
+        width = len(columns)
+        mapper = replace(self, fields=fields, summed=summed, width=width, names=(), headers=())
+        return columns, mapper
+
+
+def _numbered(numbers: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
+    if max(numbers) > len(names):
+        raise UsageError(f"has no column {max(numbers)}, only {len(names)}")
+    return tuple(names[number - 1] for number in numbers)
+
+
+def _named(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of these names, each of which may be written with ``_`` or capitals."""
+    known: dict[str, list[str]] = {}
+    for name in names:
+        known.setdefault(_plain(name), []).append(name)
+    columns = []
+    for name in wanted:
+        same = known.get(_plain(name), [])
+        if len(same) != 1:
+            number = "several columns" if same else "no column"
+            raise UsageError(f"has {number} {name}; its columns are {', '.join(names)}")
+        columns += same
+    return tuple(columns)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "-").lower()
 
 
 class FieldCombiner:

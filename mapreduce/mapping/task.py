@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from mapreduce.errors import InputError, LimitError, TaskError
-from mapreduce.formats.blocks import Block, read_blocks
+from mapreduce.formats.format import Block
 from mapreduce.formats.stream import MAX_LINE, Tick
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
 from mapreduce.outputs.rejects import EXCERPT, Reject, Spool
@@ -84,7 +84,7 @@ def _map_into(
     rejects = list(total.rejects)
     if settings.spool:
         settings.spool.clear(split.source.index, split.start)
-    for block in read_blocks(split, settings.block_size, settings.max_line):
+    for block in split.blocks(settings.block_size, settings.max_line):
         missing = settings.wanted - len(rejects)
         wanted = len(block.view) if settings.spool else missing
         tally = _map_block(combiner, block, wanted, split)

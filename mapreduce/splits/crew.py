@@ -90,7 +90,7 @@ def gather(
 
 def _can_be_tried(split: Split, pace: Pace) -> bool:
     """Return whether a split is a trial: plain text, and not much more of it than that needs."""
-    return split.size < 2 * pace.trial and not split.source.form
+    return split.size < 2 * pace.trial and split.source.format.is_plain
 
 
 def _is_heavy(done: Partial) -> bool:

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import InputError, install_hint
-from mapreduce.formats import compressed as compression
-from mapreduce.formats.compressed import LEAST, ahead, decompress, find_codec, first_text
+from mapreduce.formats.compressed import LEAST, Compressed, ahead, decompress, first_text
+from mapreduce.formats.gzipped import ZlibDecoder
+from mapreduce.formats.table import find_format
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.kernel.pace import Pace
 
@@ -113,11 +114,16 @@ def test_members_one_after_the_other_are_one_text(
     assert unpack(packed, read_size) == b"".join(parts)
 
 
+def codec_of(packed: bytes) -> Compressed:
+    codec = find_format(packed[:512])
+    assert isinstance(codec, Compressed)
+    return codec
+
+
 def unpack(packed: bytes, read_size: int = 100, piece: int = 1000) -> bytes:
-    codec = find_codec(packed[:10])
-    assert codec
+    codec = codec_of(packed)
     pieces = iter([packed[at : at + read_size] for at in range(0, len(packed), read_size)])
-    found = list(decompress(lambda _size: next(pieces, b""), codec, "x", piece))
+    found = list(decompress(pieces, codec, "x", piece))
     assert all(0 < len(one) <= piece for one in found)
     return b"".join(found)
 
@@ -192,14 +198,12 @@ def test_a_bomb_is_streamed_in_bounded_memory(
 
 
 def test_of_a_bomb_no_more_is_looked_at_than_of_any_other_file() -> None:
-    codec = find_codec(bomb := lzma.compress(bytes(30_000_000)))
-    assert codec
-    assert len(first_text(bomb, codec, "bomb")) <= 2 * LEAST
+    codec = codec_of(bomb := lzma.compress(bytes(30_000_000)))
+    assert len(first_text(bomb, codec)) <= 2 * LEAST
     head = gzip.compress(b"a b\nc", 0) + b"junk"
-    gzip_codec = find_codec(head)
-    assert gzip_codec
-    assert first_text(head, gzip_codec, "x") == b"a b\nc"
-    assert first_text(head[:14], gzip_codec, "x") in (b"", b"a", b"a b\nc"[: len(head) - 10])
+    gzip_codec = codec_of(head)
+    assert first_text(head, gzip_codec) == b"a b\nc"
+    assert first_text(head[:14], gzip_codec) in (b"", b"a", b"a b\nc"[: len(head) - 10])
 
 
 def test_a_line_beyond_the_limit_ends_a_compressed_file_too(tmp_path: Path) -> None:
@@ -256,20 +260,19 @@ def test_what_the_thread_raises_is_raised_where_the_pieces_are_wanted() -> None:
 
 
 def test_the_zlib_decoder_keeps_what_it_has_no_room_for() -> None:
-    decoder = compression._ZlibDecoder()
+    decoder = ZlibDecoder()
     assert decoder.decompress(gzip.compress(b"x" * 5000), 1000) == b"x" * 1000
     assert not decoder.needs_input
     assert decoder.decompress(b"", 9000) == b"x" * 4000
     assert decoder.eof
     with pytest.raises(zlib.error):
-        compression._ZlibDecoder().decompress(b"\x1f\x8b no gzip")
+        ZlibDecoder().decompress(b"\x1f\x8b no gzip")
 
 
 @every_codec
 def test_many_tiny_members_are_few_pieces(pack: Callable[[bytes], bytes]) -> None:
     packed = pack(b"ab") * 3000
-    codec = find_codec(packed[:10])
-    assert codec
+    codec = codec_of(packed)
     pieces = iter([packed])
-    found = list(decompress(lambda _size: next(pieces, b""), codec, "x"))
+    found = list(decompress(pieces, codec, "x"))
     assert found == [b"ab" * 3000]

@@ -132,7 +132,7 @@ def test_parquet_without_the_columns_is_refused_naming_the_file(tmp_path: Path) 
 
 
 def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is Parquet, and this job counts lines of text"):
+    with pytest.raises(UsageError, match=r"a\.parquet: this job counts lines of text"):
         run(wordcount(), [write(tmp_path / "a.parquet", [record_of(443, 6, "OK")])])
 
 

@@ -18,7 +18,6 @@ from naive import count_flow_logs, lines_of
 
 from mapreduce import FieldMapper, LineMapper, Malformed, Totals
 from mapreduce.errors import InputError, TaskError
-from mapreduce.formats.blocks import read_blocks
 from mapreduce.inputs.sources import Source, find_sources
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.mapping import task as mapper_module
@@ -54,7 +53,7 @@ def whole(path: Path) -> Split:
 
 
 def streamed(data: bytes) -> Split:
-    return Split(Source(0, "-", None, 0, 0), 0, len(data), data)
+    return Split(Source(0, "-", None), 0, len(data), data)
 
 
 @given(flow_logs, cut_sizes, cut_sizes)
@@ -123,7 +122,7 @@ def test_blocks_are_whole_lines_and_joined_they_are_the_split(
     longest = max(len(line) for line in data.split(b"\n")) + 1
     (path,) = write_logs(data)
     for split in splits_of(path, size):
-        blocks = [bytes(block.view) for block in read_blocks(split, block_size)]
+        blocks = [bytes(block.view) for block in split.blocks(block_size)]
         lent = b"" if data[: split.end].endswith(b"\n") else b"\n"
         assert b"".join(blocks) == data[split.start : split.end] + lent
         assert all(block.endswith(b"\n") for block in blocks)
@@ -196,7 +195,7 @@ def test_a_file_that_became_shorter_is_an_error(write_logs: WriteLogs, block_siz
 
 def test_a_file_that_was_replaced_is_an_error(write_logs: WriteLogs) -> None:
     split = whole(*write_logs(b"one\n"))
-    other = replace(split, source=replace(split.source, inode=split.source.inode + 1))
+    other = replace(split, source=replace(split.source, identity=(0, 0)))
     with pytest.raises(InputError, match="replaced"):
         map_split(other, FLOWS)
 
@@ -205,6 +204,6 @@ def test_a_file_that_was_replaced_is_an_error(write_logs: WriteLogs) -> None:
 def test_a_file_that_cannot_be_read_any_more_is_an_error() -> None:
     path = Path("/proc/self/mem")
     status = path.stat()
-    source = Source(0, str(path), 10, status.st_dev, status.st_ino)
+    source = Source(0, str(path), 10, identity=(status.st_dev, status.st_ino))
     with pytest.raises(InputError, match=r"^/proc/self/mem, bytes 0 to 10: "):
         map_split(Split(source, 0, 10), FLOWS)

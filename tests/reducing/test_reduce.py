@@ -22,7 +22,7 @@ from mapreduce.reducing.totals import EMPTY
 from mapreduce.reducing.tree import MapPool, Merge, map_reduce, merge
 from mapreduce.splits.split import Split
 
-SOURCES = [Source(index, f"{9 - index}.log", 1000, 0, index) for index in range(3)]
+SOURCES = [Source(index, f"{9 - index}.log", 1000) for index in range(3)]
 
 
 @st.composite
@@ -89,7 +89,7 @@ def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(size: int) -> N
                 return merge(task.left, task.right, 0)
             return Partial(EMPTY, splits=1)
 
-    splits = [Split(Source(0, "x", 64, 0, 0), n, n + 1) for n in range(64)]
+    splits = [Split(Source(0, "x", 64), n, n + 1) for n in range(64)]
     options: dict[str, Any] = {"wanted": 0, "mapped": lambda _part: None}
     whole = map_reduce(Depths(), lambda _split: Partial(EMPTY), splits, **options)
     assert whole.splits == 64

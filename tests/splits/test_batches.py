@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapreduce.formats.gzipped import Gzip
 from mapreduce.inputs.sources import Source
 from mapreduce.splits.split import Batch, Split, batches
 
-SOURCES = [Source(0, "a.log", 10**9, 0, 0), Source(1, "b.gz", 10**9, 0, 1, form="gzip")]
+SOURCES = [Source(0, "a.log", 10**9), Source(1, "b.gz", 10**9, format=Gzip())]
 splits = st.builds(
     lambda source, start, size: Split(source, start, start + size),
     st.sampled_from(SOURCES),

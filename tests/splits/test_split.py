@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from naive import lines_of
 
 from mapreduce.errors import InputError
-from mapreduce.inputs.sources import HEAD, Source, find_sources
+from mapreduce.formats.format import HEAD
+from mapreduce.inputs.sources import Source, find_sources
 from mapreduce.kernel.pace import PYTHON, Pace
 from mapreduce.splits import split
 from mapreduce.splits.split import Split, find_splits
@@ -99,7 +100,7 @@ def test_the_splits_of_several_files_come_in_the_order_of_the_files(write_logs: 
 
 
 def test_a_split_says_which_bytes_it_is() -> None:
-    part = Split(Source(0, "a\tb.log", 9, 0, 0), 3, 7)
+    part = Split(Source(0, "a\tb.log", 9), 3, 7)
     assert (str(part), part.size) == (r"a\tb.log, bytes 3 to 7", 4)
 
 
@@ -107,7 +108,7 @@ def test_a_split_says_which_bytes_it_is() -> None:
 def test_a_file_that_became_shorter_is_an_error(write_logs: WriteLogs, before: bytes) -> None:
     (path,) = write_logs(before)
     status = path.stat()
-    source = Source(0, str(path), len(before) + 9, status.st_dev, status.st_ino)
+    source = Source(0, str(path), len(before) + 9, identity=(status.st_dev, status.st_ino))
     with pytest.raises(InputError, match="truncated"):
         list(find_splits([source], workers=1, split_size=len(before) + 1, tick=ignore))
 
@@ -126,7 +127,7 @@ def test_a_file_that_became_longer_is_split_up_to_its_size_at_the_start(
 
 def test_a_file_that_was_replaced_is_an_error(write_logs: WriteLogs) -> None:
     (source,) = find_sources(write_logs(b"x\n"))
-    other = replace(source, inode=source.inode + 1)
+    other = replace(source, identity=(0, 0))
     with pytest.raises(InputError, match="replaced"):
         next(find_splits([other], workers=1, split_size=1, tick=ignore))
 
@@ -138,7 +139,7 @@ def check_stream(parts: list[Split], data: bytes, start: int, size: int) -> None
     assert all(bodies)
     assert all(body.endswith(b"\n") for body in bodies[:-1])
     longest = max((len(line) + 2 for _offset, line in lines_of(data)), default=0)
-    assert all(len(body) < max(size, HEAD) + longest for body in bodies)
+    assert all(len(body) < max(size, split.SMALLEST_PIECE) + longest for body in bodies)
     assert [part.start for part in parts] == [start, *(part.end for part in parts)][: len(parts)]
     assert [part.size for part in parts] == [len(body) for body in bodies]
 
@@ -199,12 +200,14 @@ def test_waiting_for_a_silent_pipe_can_be_stopped(read_stdin: ReadStdin) -> None
 
 
 def test_a_stream_is_read_only_as_far_as_splits_are_taken(read_stdin: ReadStdin) -> None:
+    """And as far as it takes to tell its format."""
     reading, writing = os.pipe()
+    lines = b"line %03d\n" * 200 % tuple(range(200))
     with open(writing, "wb", buffering=0) as end:  # noqa: PTH123
-        end.write(b"line one\nline two\nline three\n")
+        end.write(lines)
         read_stdin(reading)
-        assert next(splits_of("-", size=12)).data == b"line one\n"
-    assert os.read(reading, 99) == b"e two\nline three\n"
+        assert next(splits_of("-", size=12)).data == b"line 000\n"
+    assert os.read(reading, 9999) == lines[-(-HEAD // 12) * 12 :]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="has a file that cannot be read from its start")

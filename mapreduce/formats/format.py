@@ -1,0 +1,164 @@
+"""What a format is: it recognises an input by its head and makes blocks of whole lines of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, NamedTuple, Protocol, cast
+
+from mapreduce.errors import InputError
+
+if TYPE_CHECKING:
+    from io import RawIOBase
+
+    from mapreduce.formats.stream import Tick
+    from mapreduce.mapping.mapper import Mapper
+
+HEAD: Final = 512
+"""Bytes of an input's beginning that tell its format: a tar archive is the slowest to tell."""
+FIRST: Final = 16 << 10
+"""Bytes of an input's first line that a job is shown."""
+
+MapperFor = Callable[[str, bytes], "Mapper"]
+"""Takes the name of a source and its first line."""
+
+
+class Readable(Protocol):
+    """What a format needs to know of an input: ``size`` is ``None`` if it is a stream."""
+
+    @property
+    def name(self) -> str:
+        """The name that an error shows."""
+
+    @property
+    def size(self) -> int | None:
+        """The number of bytes."""
+
+    @property
+    def start(self) -> int:
+        """The byte at which the lines begin."""
+
+    @property
+    def line(self) -> bytes | None:
+        """The first line, if it is known already."""
+
+    def open(self, stop: int | None = None, tick: Tick | None = None) -> BinaryIO:
+        """Open for unbuffered reading from the first byte, ahead at most to byte ``stop``."""
+
+
+class Block(NamedTuple):
+    """Whole lines, valid until the next block is asked for.
+
+    ``offset`` is where they begin in the source's text, ``size`` how many bytes of the source have
+    been read for them.
+    """
+
+    view: memoryview
+    offset: int
+    size: int
+
+
+class Format:
+    """One form that bytes have. It is a frozen value, which travels with each of its sources.
+
+    ``cost`` is how many bytes of plain text take as long as one byte of this format. ``looks_at``
+    is how many bytes of a head tell whether an input can be read. ``is_plain`` says that the bytes
+    are the text itself, so that an offset in the one is an offset in the other.
+    """
+
+    name: str
+    cost: ClassVar[int] = 1
+    looks_at: ClassVar[int] = HEAD
+    is_plain: ClassVar[bool] = False
+
+    def recognises(self, head: bytes, /) -> bool:
+        """Return whether an input that begins with these (at most ``HEAD``) bytes is of it."""
+        raise NotImplementedError
+
+    def check(self, name: str, head: bytes, *, in_order: bool) -> None:
+        """Raise ``UsageError`` if an input cannot be read that begins with these bytes.
+
+        ``in_order``: it can be read from its first byte to its last one only, as a stream is.
+        """
+
+    def start_of(self, _head: bytes, /) -> int:
+        """Return the byte at which the lines begin."""
+        return 0
+
+    def line_in(self, head: bytes, /, *, whole: bool) -> bytes | None:  # noqa: ARG002
+        """Return the first line if the head tells it; ``whole``: there is nothing behind it."""
+        return None
+
+    def fit(
+        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+    ) -> tuple[Format, Mapper | None]:
+        """Choose the mapper of a source; return what reads the source for it, and the mapper."""
+        raise NotImplementedError
+
+    def cut(
+        self,
+        source: Readable,
+        file: BinaryIO,
+        sizes: Iterator[int],
+        /,
+        *,
+        max_line: int,
+        tick: Tick,
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the ranges ``[start, end)`` that can be read apart, of about these sizes."""
+        raise NotImplementedError
+
+    def read(
+        self, source: Readable, start: int, end: int, /, *, block_size: int, max_line: int
+    ) -> Iterator[Block]:
+        r"""Yield the blocks of a range, each line of which ends with ``\n``.
+
+        Raises ``InputError`` for a line of more than ``max_line`` bytes, its ``\n`` not counted,
+        and for a file that has become shorter, is damaged, or cannot be read any more.
+        """
+        raise NotImplementedError
+
+    def unpack(
+        self, pieces: Iterator[bytes], name: str, size: int, depth: int, /
+    ) -> Iterator[bytes]:
+        """Yield the text that an input in pieces holds, in pieces of at most ``size`` bytes.
+
+        ``depth`` is how often it has been unpacked.
+        """
+        raise NotImplementedError
+
+
+def ended(data: bytes) -> memoryview:
+    r"""Return lines, the last of which is lent a ``\n`` if it has none."""
+    return memoryview(data if data.endswith(b"\n") else data + b"\n")
+
+
+def read_into(source: Readable, file: BinaryIO, view: memoryview, start: int, end: int) -> int:
+    """Read some of the range that is being read; return how many bytes, which are not 0."""
+    try:
+        got = cast("RawIOBase", file).readinto(view) or 0
+    except OSError as error:
+        raise InputError(f"{source.name}, bytes {start} to {end}: {error.strerror}") from error
+    if not got:
+        raise InputError(
+            f"{source.name}, bytes {start} to {end}: the file was truncated while it was being "
+            "read; run again"
+        )
+    return got
+
+
+def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, list[bytes]]:
+    """Take pieces until they have ``size`` bytes together; return these bytes, and the pieces."""
+    taken: list[bytes] = []
+    while sum(map(len, taken)) < size and (piece := next(pieces, b"")):
+        taken.append(piece)
+    return b"".join(taken)[:size], taken
+
+
+def first_line_of(texts: Iterable[bytes]) -> bytes:
+    """Return the first line of texts, or the first ``FIRST`` bytes of it."""
+    line = b""
+    for text in texts:
+        line += text
+        if b"\n" in text or len(line) >= FIRST:
+            break
+    return line[:FIRST].partition(b"\n")[0]

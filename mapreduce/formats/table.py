@@ -1,0 +1,42 @@
+"""The table of all formats. A new one is a file and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO, Final
+
+from mapreduce.formats.bzip2 import Bzip2
+from mapreduce.formats.format import HEAD, Format, Readable, peek
+from mapreduce.formats.gzipped import Gzip
+from mapreduce.formats.parquet import Parquet
+from mapreduce.formats.refused import REFUSED
+from mapreduce.formats.stream import Tick, position_of, stream_pieces, whole_lines
+from mapreduce.formats.text import Text
+from mapreduce.formats.xz import Xz
+from mapreduce.formats.zstd import Zstd
+
+TEXT: Final = Text()
+
+FORMATS: Final[tuple[Format, ...]] = (Gzip(), Zstd(), Xz(), Bzip2(), Parquet(), *REFUSED, TEXT)
+"""The first one that recognises an input is its format."""
+
+
+def find_format(head: bytes) -> Format:
+    """Return the format of an input that begins with these bytes, ``HEAD`` of which suffice."""
+    return next(one for one in FORMATS if one.recognises(head))
+
+
+def read_stream(
+    source: Readable, file: BinaryIO, size: int, max_line: int, tick: Tick
+) -> Iterator[tuple[int, bytes]]:
+    """Yield a stream of any format in whole lines, about ``size`` bytes at a time.
+
+    Raises ``UsageError`` if it is of a format that cannot be read as a stream.
+    """
+    start, pieces = position_of(file), stream_pieces(source.name, file, size, tick)
+    head, first = peek(pieces, HEAD)
+    found = find_format(head)
+    found.check(source.name, head, in_order=True)
+    texts = found.unpack(chain(first, pieces), source.name, size, 0)
+    yield from whole_lines(source.name, texts, start if found.is_plain else 0, max_line)

@@ -1,0 +1,134 @@
+r"""Plain text: any range that begins and ends where a line does can be read apart.
+
+A range is read into one reused buffer, which grows only for a line longer than itself, so memory
+does not depend on the size of a range. Files are read, never mapped: a file truncated under a
+mapping is a SIGBUS, a short read is an error.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final
+
+from mapreduce.errors import InputError
+from mapreduce.formats.format import (
+    FIRST,
+    Block,
+    Format,
+    MapperFor,
+    Readable,
+    ended,
+    first_line_of,
+    read_into,
+)
+from mapreduce.formats.stream import Tick, too_long
+
+if TYPE_CHECKING:
+    from mapreduce.mapping.mapper import Mapper
+
+_PROBE: Final = 64 << 10
+
+
+@dataclass(frozen=True)
+class Text(Format):
+    """Lines of text. What nothing else recognises is taken for text."""
+
+    name: ClassVar[str] = "text"  # type: ignore[misc]
+    is_plain: ClassVar[bool] = True
+
+    def recognises(self, _head: bytes, /) -> bool:
+        return True
+
+    def start_of(self, head: bytes, /) -> int:
+        return len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
+
+    def line_in(self, head: bytes, /, *, whole: bool) -> bytes | None:
+        text = head.removeprefix(BOM_UTF8)
+        return first_line_of([text]) if whole or b"\n" in text or len(text) >= FIRST else None
+
+    def fit(
+        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+    ) -> tuple[Format, Mapper | None]:
+        line = source.line
+        if line is None:
+            try:
+                file.seek(source.start)
+                line = first_line_of([file.read(FIRST)])
+            except OSError as error:
+                raise InputError(f"{source.name}: {error.strerror}") from error
+        return self, mapper_for(source.name, line)
+
+    def cut(
+        self,
+        source: Readable,
+        file: BinaryIO,
+        sizes: Iterator[int],
+        /,
+        *,
+        max_line: int,
+        tick: Tick,
+    ) -> Iterator[tuple[int, int]]:
+        size, start = source.size or 0, source.start
+        while start < size:
+            end = start + next(sizes)
+            end = size if end >= size else _next_line(source, file, end, max_line, tick)
+            yield start, (end := min(size, end))
+            start = end
+
+    def read(
+        self, source: Readable, start: int, end: int, /, *, block_size: int, max_line: int
+    ) -> Iterator[Block]:
+        largest = max_line + 1  # so no longer line is in any buffer
+        buffer, held, position = bytearray(min(block_size, largest)), 0, start
+        with source.open(end) as file:
+            file.seek(position)
+            while position < end:
+                if held == len(buffer):
+                    if held == largest:
+                        raise too_long(source.name, f"byte {position - held}", max_line)
+                    buffer += bytes(min(len(buffer), largest - len(buffer)))
+                with memoryview(buffer) as view:
+                    got = read_into(source, file, view[held : held + end - position], start, end)
+                position += got
+                filled = held + got
+                cut = buffer.rfind(b"\n", held, filled) + 1
+                if cut:
+                    with memoryview(buffer) as view, view[:cut] as block:
+                        yield Block(block, position - filled, cut)
+                    buffer[: filled - cut] = buffer[cut:filled]
+                held = filled - cut
+        if held > max_line:
+            raise too_long(source.name, f"byte {position - held}", max_line)
+        if held:
+            yield Block(ended(bytes(buffer[:held])), position - held, held)
+
+    def unpack(
+        self, pieces: Iterator[bytes], _name: str, _size: int, _depth: int, /
+    ) -> Iterator[bytes]:
+        return pieces
+
+
+def _next_line(source: Readable, file: BinaryIO, offset: int, max_line: int, tick: Tick) -> int:
+    """Return where the first line starts that does not start before ``offset``.
+
+    It is the end of the file if there is none near: a line that is too long is told by the mapper,
+    which sees it from its beginning.
+    """
+    position = offset - 1
+    try:
+        file.seek(position)
+        while probe := file.read(_PROBE):
+            newline = probe.find(b"\n")
+            if newline >= 0:
+                return position + newline + 1
+            position += len(probe)
+            if position - offset > max_line:
+                return source.size or 0
+            tick(0)
+    except OSError as error:
+        raise InputError(f"{source.name}: {error.strerror}") from error
+    if position < (source.size or 0):
+        raise InputError(f"{source.name}: was truncated at byte {position} while it was being read")
+    return position

@@ -1,0 +1,27 @@
+"""xz (its specification, "The .xz File Format")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mapreduce.formats.compressed import Compressed, Decoder
+
+
+@dataclass(frozen=True)
+class Xz(Compressed):
+    """Streams of xz; zeros may stand behind each of them."""
+
+    name: ClassVar[str] = "xz"  # type: ignore[misc]
+
+    def recognises(self, head: bytes, /) -> bool:
+        return head.startswith(b"\xfd7zXZ\0")
+
+    def is_member(self, data: bytes, /) -> bool:
+        return data.startswith(b"\xfd7")
+
+    def decoder(self) -> Callable[[], Decoder]:
+        from lzma import LZMADecompressor  # noqa: PLC0415 - only where it is needed
+
+        return LZMADecompressor
