@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 import mapreduce
 from mapreduce import kernel
+from mapreduce.cli.coercion import PlainCommand, PlainGroup
 from mapreduce.cli.command import RunOptions, make_command
 from mapreduce.cli.registry import find_job, list_built_in, list_jobs
 from mapreduce.cli.signals import StopRequest
@@ -62,7 +62,7 @@ def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None)
 
 
 def _app(stop: StopRequest) -> typer.Typer:
-    class JobGroup(TyperGroup):
+    class JobGroup(PlainGroup):
         """Loads a job only when it is named."""
 
         def list_commands(self, ctx: Any) -> list[str]:
@@ -73,7 +73,7 @@ def _app(stop: StopRequest) -> typer.Typer:
 
     app = typer.Typer(cls=JobGroup, rich_markup_mode=None, help=mapreduce.__doc__.splitlines()[0])
     app.callback()(_root)
-    app.command("jobs")(_jobs)
+    app.command("jobs", cls=PlainCommand)(_jobs)
     return app
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 import typer
 from typer.main import get_command
 
+from mapreduce.cli.coercion import PlainCommand, can_be_typed
 from mapreduce.cli.registry import Factory
 from mapreduce.formats.stream import MAX_LINE
 from mapreduce.job import Job
@@ -107,7 +108,7 @@ def make_command(name: str, factory: Factory, run: RunJob) -> Any:
     command.__annotations__ = {}
     command.__doc__ = inspect.getdoc(factory)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(command)
+    app.command(name, cls=PlainCommand)(command)
     return get_command(app)
 
 
@@ -125,6 +126,8 @@ def _option(parameter: inspect.Parameter) -> inspect.Parameter:
     texts: list[str] = []
     if get_origin(kind) is Annotated:
         kind, *texts = get_args(kind)
+    if not can_be_typed(kind):
+        raise TypeError(f"no value of the type of {parameter.name!r}, {kind!r}, can be typed")
     flags = [text for text in texts if text.startswith("-")]
     help_text = " ".join(text for text in texts if not text.startswith("-"))
     long = f"--{parameter.name.replace('_', '-')}"
