@@ -26,8 +26,8 @@ from mapreduce.mapping.task import BLOCK, MAX_KEYS, MapSettings
 from mapreduce.options import Options, no_progress
 from mapreduce.outputs.rejects import Budget, Reject, Spool
 from mapreduce.outputs.stats import Clock, Stats
-from mapreduce.outputs.table import Table, for_spreadsheets
-from mapreduce.outputs.targets import Targets
+from mapreduce.outputs.table import Table
+from mapreduce.outputs.targets import Targets, check_tables
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import Totals
 from mapreduce.reducing.tree import MapPool, map_reduce
@@ -104,7 +104,7 @@ def run(
         split_size=split_size,
         block_size=block_size,
     )
-    targets = Targets(_path(output), _path(rejects))
+    targets = Targets(_path(output), _path(rejects), excel_safe)
     return _run(job, list(inputs), targets, options)
 
 
@@ -115,29 +115,34 @@ def _run(
     sources = find_sources(inputs, job.selector)
     if any(source.store.has_threads for source in sources):
         options = options.for_objects()
-    targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
+    paths = [source.path for source in sources]
+    targets.check(job.outputs, [*paths, *job.side_inputs])
     with targets.spool() as spool:
         merged, workers = _count(job, sources, options, spool, clock)
         if options.budget and not options.budget.holds(merged.malformed, merged.lines):
-            targets.write_rejects(spool, check=lambda: options.tick(0))
+            malformed = merged.malformed
+            targets.write_rejects(spool, malformed=malformed, check=lambda: options.tick(0))
             raise _too_many(merged, options.budget, targets)
         totals = merged.totals.settled()
         clock.lap("reduce")
         tables = job.finish(totals)
-        if options.excel_safe:
-            tables = [*map(for_spreadsheets, tables)]
+        check_tables(tables, job.outputs)
         clock.lap("finish")
-        written = targets.write(
+        saved = targets.write(
             tables,
             spool,
-            describe=lambda: _described(sources, merged),
+            malformed=merged.malformed,
+            describe=lambda: _described(job, sources, merged),
+            inputs=paths,
+            side_inputs=job.side_inputs,
             check=lambda: options.tick(0),
         )
     clock.lap("write")
     stats = _stats(
         merged, len(totals), inputs=len(sources), workers=workers, seconds=clock.seconds()
     )
-    return Result(totals, tables, stats, merged.rejects, written, [*growth(sources)])
+    notes = [*growth(sources), *saved.notes]
+    return Result(totals, tables, stats, merged.rejects, saved.paths, notes)
 
 
 def _count(
@@ -238,12 +243,14 @@ class _Ledger:
         )
 
 
-def _described(sources: Sequence[Source], merged: Partial) -> dict[str, Any]:
-    """Return what the manifest says of the inputs and of what became of their lines."""
+def _described(job: Job, sources: Sequence[Source], merged: Partial) -> dict[str, Any]:
+    """Return what the manifest says of the job, its inputs and what became of their lines."""
     from mapreduce import __version__  # noqa: PLC0415 - which imports this module
 
     return {
         "version": __version__,
+        "job": type(job).__qualname__,
+        "options": dict(getattr(job, "described", {})),
         "lines": merged.lines,
         "counted": merged.counted,
         "skipped": merged.skipped,

@@ -73,6 +73,10 @@ class ConservationError(MapReduceError):
     """Lines were lost or counted twice: a defect of this program or of the job."""
 
 
+class JobError(MapReduceError):
+    """The job returned something else than it had declared; nothing has been written."""
+
+
 class TaskError(MapReduceError):
     """The job's own code raised; the text is one clear line that names the job's file and line.
 

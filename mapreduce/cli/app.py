@@ -28,9 +28,11 @@ from mapreduce.inputs.names import STDIN as STDOUT
 from mapreduce.inputs.sources import find_sources
 from mapreduce.job import Job
 from mapreduce.mapping.task import MAX_KEYS
-from mapreduce.outputs.files import check_targets, commit
+from mapreduce.outputs.commit import commit
 from mapreduce.outputs.manifest import MANIFEST
-from mapreduce.outputs.table import Table, table_text
+from mapreduce.outputs.table import Table
+from mapreduce.outputs.targets import check_targets
+from mapreduce.outputs.writers import table_text
 
 
 def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None) -> int:
@@ -141,7 +143,7 @@ def _run_job(
             start_method=options.start_method,
         )
     if str(options.output) == STDOUT:
-        _print_table(result.tables[0])
+        _print_table(result.tables[0], excel_safe=options.excel_safe)
     if not options.quiet:
         _say(*summary(result))
     if options.stats is not None:
@@ -165,11 +167,11 @@ def _check_outputs(job: Job, paths: Sequence[str], options: RunOptions) -> None:
         raise UsageError(f"{printable(options.stats)}: is another output, too")
 
 
-def _print_table(table: Table) -> None:
+def _print_table(table: Table, *, excel_safe: bool) -> None:
     """Write a table to standard output, bytes that are not UTF-8 as they came."""
     sys.stdout.flush()
     with open(sys.stdout.fileno(), "wb", closefd=False) as file:
-        file.writelines(table_text(table))
+        file.writelines(table_text(table, excel_safe=excel_safe))
 
 
 @contextlib.contextmanager

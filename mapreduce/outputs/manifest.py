@@ -7,46 +7,62 @@ these files out of their inputs, and to remove those that they do not write agai
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from mapreduce.outputs.files import Digest, Digests
+from mapreduce.outputs.temporary import Digest, Digests, leftovers
 
 MANIFEST: Final = "_SUCCESS.json"
 
+_PIECE: Final = 1 << 20
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a manifest says of files; ``outputs`` maps each name, as its directory sees it."""
-
-    path: Path
-    outputs: Mapping[str, Digest]
-
-    @property
-    def files(self) -> list[Path]:
-        """The manifest itself and the files that it lists."""
-        return [self.path, *(self.path.parent / name for name in self.outputs)]
+Outputs = Mapping[str, Digest]
+"""What a manifest says of each file, by its path as seen from the manifest's directory."""
 
 
-def manifest_text(directory: Path, described: Mapping[str, object], digests: Digests) -> bytes:
-    """Return what a run says of itself and of its outputs, as JSON."""
+def manifest_text(
+    directory: Path,
+    described: Mapping[str, object],
+    side_inputs: Iterable[str | os.PathLike[str]],
+    digests: Digests,
+) -> bytes:
+    """Return what a run says of itself (``described``), of its lookups and its outputs, as JSON."""
     import json  # noqa: PLC0415 - start-up counts
 
-    outputs = {
-        os.path.relpath(path, directory): {"bytes": digest.size, "sha256": digest.sha256}
-        for path, digest in digests.items()
+    said = {
+        **described,
+        "side_inputs": [_side_input(Path(path)) for path in side_inputs],
+        "outputs": {
+            os.path.relpath(path, directory): {"bytes": digest.size, "sha256": digest.sha256}
+            for path, digest in digests.items()
+        },
     }
-    return json.dumps({**described, "outputs": outputs}, indent=1).encode() + b"\n"
+    return json.dumps(said, indent=1).encode() + b"\n"
 
 
-def read_manifest(path: Path) -> Manifest | None:
-    """Read a manifest; return ``None`` if there is none, or if the file is something else."""
+def _side_input(path: Path) -> dict[str, object]:
+    """Return which version of a file a job was built from; of a pipe only its name is left."""
     try:
-        text = path.read_bytes()
+        status = path.stat()
+        digest = _digest(path) if stat.S_ISREG(status.st_mode) else None
     except OSError:
-        return None
+        digest = None
+    if digest is None:
+        return {"path": str(path), "bytes": None, "mtime_ns": None, "sha256": None}
+    times = {"bytes": digest.size, "mtime_ns": status.st_mtime_ns}
+    return {"path": str(path), **times, "sha256": digest.sha256}
+
+
+def read_manifest(path: Path) -> Outputs:
+    """Return what a manifest lists: nothing, if there is none, or if the file is something else."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # may be a FIFO
+        with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor
+            text = file.read() if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    except OSError:
+        return {}
     import json  # noqa: PLC0415 - start-up counts
 
     try:
@@ -55,18 +71,85 @@ def read_manifest(path: Path) -> Manifest | None:
             str(name): Digest(int(file["bytes"]), str(file["sha256"]))
             for name, file in said["outputs"].items()
         }
-        return Manifest(path, outputs) if isinstance(said["version"], str) else None
+        return outputs if isinstance(said["version"], str) else {}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None  # a file of this name that no run of ours has written
+        return {}  # a file of this name that no run of ours has written
+
+
+def earlier_outputs(directory: Path) -> Iterator[tuple[str, Digest]]:
+    """Yield the files that earlier runs into a directory have listed, by their names there.
+
+    A run that was killed amid its renames has left its manifest, or the one before, beside the
+    place where one belongs.
+    """
+    manifest = directory / MANIFEST
+    yield from read_manifest(manifest).items()
+    for left in leftovers(Path(os.path.realpath(manifest))):
+        yield from read_manifest(left / MANIFEST if left.is_dir() else left).items()
+
+
+def outdated_outputs(
+    directory: Path, written: Iterable[Path], inputs: Iterable[str | os.PathLike[str]]
+) -> Sequence[Path]:
+    """Return the files that earlier runs into a directory have left and that are to be removed.
+
+    They are plain files in the directory itself that are byte for byte what a run has written.
+    Neither those are among them that this run writes, nor its inputs.
+    """
+    real = Path(os.path.realpath(directory))
+    earlier = {
+        real / name: digest for name, digest in earlier_outputs(directory) if _is_plain(name)
+    }
+    for path in map(os.path.realpath, written):
+        earlier.pop(Path(path), None)
+    if not earlier:
+        return []
+    spared = [status for path in inputs if (status := _status(path))]
+    return [path for path, digest in earlier.items() if _may_go(path, digest, spared)]
+
+
+def _is_plain(name: str) -> bool:
+    return name not in {"", ".", ".."} and "/" not in name and "\0" not in name
+
+
+def _may_go(path: Path, digest: Digest, spared: Iterable[os.stat_result]) -> bool:
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != digest.size:
+            return False
+        if any(os.path.samestat(status, other) for other in spared):
+            return False
+        return _digest(path) == digest  # else somebody has changed it
+    except OSError:
+        return False
+
+
+def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _digest(path: Path) -> Digest:
+    from hashlib import sha256 as new_digest  # noqa: PLC0415 - start-up counts
+
+    size, sha256 = 0, new_digest()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            size += len(piece)
+            sha256.update(piece)
+    return Digest(size, sha256.hexdigest())
 
 
 def own_outputs(directory: Path | None, *targets: Path | None) -> set[Path]:
-    """Return the files that are outputs: of an earlier run into ``directory``, and ``targets``.
+    """Return the files that are outputs: of earlier runs into ``directory``, and ``targets``.
 
     They are the manifest there and what it lists, and each target that exists (a file of malformed
     lines or of figures, say). All are real paths, without symbolic links. A run that is given a
     directory as its input must not count them.
     """
-    manifest = None if directory is None else read_manifest(directory / MANIFEST)
-    files = [*(manifest.files if manifest else ()), *(target for target in targets if target)]
+    names = [] if directory is None else [name for name, _digest in earlier_outputs(directory)]
+    files = [directory / name for name in (MANIFEST, *names) if directory and names]
+    files += [target for target in targets if target]
     return {Path(os.path.realpath(file)) for file in files if os.path.lexists(file)}

@@ -1,26 +1,28 @@
 """Malformed lines: the first ones for a person to see, and all of them for a file.
 
-A mapper writes those of each split into a spool, a private directory beside the file to be, as text
-that only has to be joined in the order of the inputs. So they take no memory, however many they
-are; and a split that is counted again, because its worker was killed, writes its part again.
+A worker writes those of each split into a part of its own in the spool, a private directory beside
+the file to be. In the end the parts are joined in the order of the inputs. So they take no memory,
+however many they are; and a split that is counted again, because its worker was killed, writes its
+part again. As many lines must come out as the run has counted as malformed.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from mapreduce.errors import OutputError, UsageError, printable
-from mapreduce.outputs.table import csv_text
+from mapreduce.errors import ConservationError, OutputError, UsageError, printable
+from mapreduce.outputs.writers import LineWriter
 
 EXCERPT: Final = 60
 FIELDS: Final = ("file", "byte", "reason", "line")
-JSON_SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
 _PIECE: Final = 1 << 20
+_HEAD: Final = struct.Struct("=QQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,14 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """Where the malformed lines of each split go until all of them are joined."""
+    """Where the malformed lines of each split go until all of them are joined.
+
+    A part is a row of pieces, each behind a head that tells its bytes and its lines.
+    """
 
     directory: Path
-    as_json: bool
+    writer: LineWriter
+    excel_safe: bool = False
 
     def write(
         self, index: int, start: int, path: str, rejects: Iterable[tuple[int, str, bytes]]
@@ -57,25 +63,37 @@ class Spool:
 
         The split begins at byte ``start`` of the input ``index``, whose path is ``path``.
         """
+        rows = [
+            (path, offset, reason, line.decode(errors="surrogateescape"))
+            for offset, reason, line in rejects
+        ]
+        text = self.writer.lines(FIELDS, rows, excel_safe=self.excel_safe)
         with self._blamed(), self._part(index, start).open("ab") as file:
-            for offset, reason, line in rejects:
-                text = line.decode(errors="surrogateescape")
-                row = (path, offset, reason, text)
-                file.write(_json_line(row) if self.as_json else csv_text([row]))
+            file.write(_HEAD.pack(len(text), len(rows)) + text)
 
     def clear(self, index: int, start: int) -> None:
         """Forget what a killed worker has written of a split."""
         with self._blamed():
             self._part(index, start).unlink(missing_ok=True)
 
-    def text(self) -> Iterator[bytes]:
-        """Yield all parts in the order of the inputs, under a header if it is CSV."""
-        if not self.as_json:
-            yield csv_text([FIELDS])
+    def text(self, malformed: int) -> Iterator[bytes]:
+        """Yield all parts in the order of the inputs, under a header if the format has one.
+
+        Raises ``ConservationError`` at the end unless there were ``malformed`` lines.
+        """
+        yield self.writer.head(FIELDS, excel_safe=self.excel_safe)
+        written = 0
         for part in sorted(self.directory.iterdir()):
             with part.open("rb") as file:
-                while piece := file.read(_PIECE):
-                    yield piece
+                while head := file.read(_HEAD.size):
+                    size, lines = _HEAD.unpack(head)
+                    yield from _read(file, size)
+                    written += lines
+        if written != malformed:
+            raise ConservationError(
+                f"{malformed:,} malformed lines, but {written:,} of them could be written: "
+                "some have been lost, or written twice; please report this"
+            )
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -89,11 +107,13 @@ class Spool:
         return self.directory / f"{index:09}-{start:020}"
 
 
-def _json_line(values: Iterable[str | int]) -> bytes:
-    """Return an object on a line; bytes that are not UTF-8 are lone surrogates (PEP 383) in it."""
-    import json  # noqa: PLC0415 - start-up counts
-
-    return json.dumps(dict(zip(FIELDS, values, strict=True))).encode() + b"\n"
+def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size:
+        piece = file.read(min(size, _PIECE))
+        if not piece:
+            raise ConservationError("malformed lines were lost on their way; please report this")
+        size -= len(piece)
+        yield piece
 
 
 @dataclass(frozen=True, slots=True)

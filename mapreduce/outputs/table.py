@@ -1,29 +1,25 @@
-"""A table of results, and its text: CSV (RFC 4180) with line feeds, UTF-8."""
+"""A table of results: what a job's ``finish`` returns and a writer turns into a file."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, runtime_checkable
+
+from mapreduce.errors import JobError, printable
 
 Row: TypeAlias = tuple[str | int, ...]
 
 ROWS: Final = 4096
-"""Rows that are made text at once."""
-
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-_SPECIAL = re.compile(r'[,"\r\n]')
+"""Rows that are turned into text at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """One result file: its name, its header, its rows in order, and a note for the summary.
 
-    Text may hold surrogate escapes (PEP 383): bytes that are not UTF-8 are written as they came.
+    The suffix of the name chooses the format (``writers``). Text may hold surrogate escapes
+    (PEP 383), which stand for bytes that are not UTF-8.
     """
 
     name: str
@@ -33,11 +29,11 @@ class Table:
 
 
 @runtime_checkable
-class Written(Protocol):
-    """Rows that know their own text."""
+class CsvRows(Protocol):
+    """Rows that can write themselves as CSV, faster than by one Python object for each value."""
 
     def csv(self) -> Iterator[bytes]:
-        """Yield the rows as CSV, some at a time, the same bytes as ``csv_text`` gives."""
+        """Yield the rows as CSV, some at a time: the same bytes as the CSV writer gives."""
 
 
 def key_columns(key: bytes, split_at: bytes | None) -> tuple[str, ...]:
@@ -56,48 +52,50 @@ def rows_of(items: Iterable[tuple[bytes, int]], split_at: bytes | None) -> list[
     return [(*key_columns(key, split_at), count) for key, count in items]
 
 
-def for_spreadsheets(table: Table) -> Table:
-    """Return a table whose text no spreadsheet takes for a formula: an apostrophe stands before.
-
-    Source: OWASP, "CSV Injection".
-    """
-    rows = [tuple(map(_no_formula, row)) for row in table.rows]
-    return replace(table, rows=rows)
-
-
-def _no_formula(value: str | int) -> str | int:
-    return "'" + value if isinstance(value, str) and value[:1] in FORMULA else value
-
-
-def table_text(table: Table) -> Iterator[bytes]:
-    """Yield a table as CSV, its header first."""
-    yield csv_text([table.header])
-    if isinstance(table.rows, Written):
-        yield from table.rows.csv()
-        return
+def row_pieces(table: Table) -> Iterator[Sequence[Row]]:
+    """Yield the rows, some at a time; raise ``JobError`` if one is not as wide as the header."""
     for start in range(0, len(table.rows), ROWS):
-        yield csv_text(table.rows[start : start + ROWS])
+        rows = table.rows[start : start + ROWS]
+        if any(width != len(table.header) for width in set(map(len, rows))):
+            wrong = next(row for row in rows if len(row) != len(table.header))
+            raise JobError(f"{said_of(table)} has the row {_shown(wrong)}, {_width(table, wrong)}")
+        yield rows
 
 
-def csv_text(rows: Iterable[Row]) -> bytes:
-    """Return rows as CSV: quoted is what holds a comma, a quote or an end of line.
+def check_table(table: Table) -> None:
+    """Raise ``JobError`` for a header or a first row that no writer can write.
 
-    Python's own module leaves a carriage return unquoted before 3.13.
+    The other rows may not exist as objects yet; ``row_pieces`` checks them on their way.
     """
-    rows = list(rows)
-    file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    text = file.getvalue()
-    if "\r" in text:
-        text = "".join(map(_line, rows))
-    return text.encode("utf-8", "surrogateescape")
+    if not table.header or not all(isinstance(title, str) for title in table.header):
+        raise JobError(f"{said_of(table)} has the header {table.header!r}: it must be text")
+    if not isinstance(table.rows, Sequence):
+        raise JobError(
+            f"{said_of(table)} has rows of type {type(table.rows).__name__}: make a list"
+        )
+    first = table.rows[0] if len(table.rows) else None
+    if first is None:
+        return
+    if len(first) != len(table.header):
+        raise JobError(f"{said_of(table)} has the row {_shown(first)}, {_width(table, first)}")
+    for title, value in zip(table.header, first, strict=True):
+        if not isinstance(value, str | int | float):
+            kind = type(value).__name__
+            raise JobError(
+                f"{said_of(table)} has {kind} in the column {printable(title)!r}: "
+                "values are text and numbers"
+            )
 
 
-def _line(row: Row) -> str:
-    if row == ("",):
-        return '""\n'
-    return ",".join(_quoted(str(value)) for value in row) + "\n"
+def said_of(table: Table) -> str:
+    """Return how an error names a table."""
+    return f"the table {printable(table.name)!r} of the job"
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+def _width(table: Table, row: Row) -> str:
+    return f"which has {len(row)} values, but the header {len(table.header)}"
+
+
+def _shown(row: Row) -> str:
+    text = repr(row)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -3,37 +3,66 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from mapreduce.errors import UsageError, printable
-from mapreduce.outputs.files import Digests, check_targets, commit, private_directory
-from mapreduce.outputs.manifest import MANIFEST, manifest_text
-from mapreduce.outputs.rejects import JSON_SUFFIXES, Spool
-from mapreduce.outputs.table import Table, table_text
+from mapreduce.errors import JobError, UsageError, printable
+from mapreduce.outputs.commit import NewManifest, commit
+from mapreduce.outputs.manifest import (
+    MANIFEST,
+    earlier_outputs,
+    manifest_text,
+    outdated_outputs,
+)
+from mapreduce.outputs.rejects import Spool
+from mapreduce.outputs.table import Table, check_table
+from mapreduce.outputs.temporary import Digests, clear_leftovers, private_directory
+from mapreduce.outputs.writers import Writer, line_writer_of, writer_of
+
+STDIN: Final = "-"
+"""The name of standard input among the inputs."""
+
+LONGEST_NAME: Final = 255 - len("..01234567.tmp")
+"""Bytes that a file's name may have, so that there is a temporary one, too."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path keeps one of two slashes
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The files of the tables that were written, and what the user should know of it."""
+
+    paths: Sequence[Path]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The directory of the tables and the file of the malformed lines, each if there is one."""
+    """Where a run writes: the directory of the tables and the file of the malformed lines, or None.
+
+    ``excel_safe``: no spreadsheet may take text for a formula. ``writer``: the format of all
+    tables, whose names then get its suffix; otherwise the suffix of each name chooses.
+    """
 
     directory: Path | None
     rejects: Path | None
+    excel_safe: bool = False
+    writer: Writer | None = None
 
-    def check(self, outputs: Iterable[str], inputs: Iterable[str | Path]) -> None:
+    def check(self, outputs: Sequence[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
         """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice.
 
         ``outputs`` are the names of the tables that the job has declared.
         """
-        directory, names = self.directory, (*outputs, MANIFEST)
-        files = [] if directory is None else [directory / name for name in names]
-        if self.rejects is not None:
-            if os.path.realpath(self.rejects) in map(os.path.realpath, files):
-                raise UsageError(f"{printable(str(self.rejects))}: is another output, too")
-            files.append(self.rejects)
+        check_names(outputs)
+        names = () if self.directory is None else (*map(self._file_name, outputs), MANIFEST)
+        files = [self.directory / name for name in names if self.directory]
+        files += [] if self.rejects is None else [self.rejects]
         check_targets(files, inputs)
 
     @contextmanager
@@ -43,36 +72,137 @@ class Targets:
             yield None
             return
         with private_directory(self.rejects) as directory:
-            yield Spool(directory, self.rejects.suffix in JSON_SUFFIXES)
+            yield Spool(directory, line_writer_of(self.rejects.name), self.excel_safe)
 
     def write(
         self,
         tables: Sequence[Table],
         spool: Spool | None,
         *,
-        describe: Callable[[], dict[str, Any]],
+        malformed: int,
+        describe: Callable[[], Mapping[str, object]],
+        inputs: Sequence[str | os.PathLike[str]] = (),
+        side_inputs: Sequence[str | os.PathLike[str]] = (),
         check: Callable[[], object],
-    ) -> list[Path]:
-        """Write tables, manifest and malformed lines, all or nothing; return the tables' paths.
+    ) -> Saved:
+        """Write tables, manifest and ``malformed`` lines, all or nothing.
 
-        ``describe`` gives what the manifest says besides the digests of the files. ``check`` is
-        called at the last moment at which nothing has been changed yet, and may raise. Raises
-        ``OutputError``.
+        ``describe`` gives what the manifest says besides the digests of the files. Tables of
+        earlier runs into the directory that this run does not write are removed, unless they are
+        inputs. ``check`` is called at the last moment at which nothing has been changed yet, and
+        may raise. Raises ``OutputError``; then all files are what they were.
         """
-        rejects = {self.rejects: spool.text()} if self.rejects and spool else {}
+        rejects = {self.rejects: spool.text(malformed)} if self.rejects and spool else {}
         directory = self.directory
         if directory is None:
-            commit(rejects, check=check)
-            return []
+            return Saved([], commit(rejects, check=check))
+        texts = {directory / self._file_name(table.name): self._text(table) for table in tables}
+        removed: list[Path] = []
 
-        def manifest(digests: Digests) -> bytes:
-            return manifest_text(directory, describe(), digests)
+        def text(digests: Digests) -> bytes:
+            return manifest_text(directory, describe(), side_inputs, digests)
 
-        texts = {directory / table.name: table_text(table) for table in tables}
-        commit(texts | rejects, manifest=(directory / MANIFEST, manifest), check=check)
-        return list(texts)
+        def outdated(digests: Digests) -> Sequence[Path]:
+            removed[:] = outdated_outputs(directory, digests, [*inputs, *side_inputs])
+            return removed
 
-    def write_rejects(self, spool: Spool | None, *, check: Callable[[], object]) -> None:
-        """Write the malformed lines alone, if they are wanted."""
+        earlier = [name for name, _digest in earlier_outputs(directory)]
+        manifest = NewManifest(directory / MANIFEST, text, outdated)
+        notes = commit(texts | rejects, manifest=manifest, check=check)
+        with suppress(OSError):  # what cannot be removed now, the next run finds
+            for name in (MANIFEST, *earlier):
+                clear_leftovers(Path(os.path.realpath(directory / name)))
+        gone = [f"{printable(str(path))}: of an earlier run, removed" for path in removed]
+        return Saved([*texts], [*gone, *notes])
+
+    def write_rejects(
+        self, spool: Spool | None, *, malformed: int, check: Callable[[], object]
+    ) -> None:
+        """Write the ``malformed`` lines alone, if they are wanted."""
         if self.rejects and spool:
-            commit({self.rejects: spool.text()}, check=check)
+            commit({self.rejects: spool.text(malformed)}, check=check)
+
+    def _file_name(self, name: str) -> str:
+        return name if self.writer is None else Path(name).stem + self.writer.suffixes[0]
+
+    def _text(self, table: Table) -> Iterator[bytes]:
+        writer = self.writer or writer_of(table.name)
+        return writer.text(table, excel_safe=self.excel_safe)
+
+
+def check_names(outputs: Sequence[str]) -> None:
+    """Raise ``UsageError`` unless a job has declared plain, different names of files."""
+    for name in outputs:
+        shown = f"the output {printable(str(name))!r} of the job"
+        if not isinstance(name, str) or not name.strip(".") or "/" in name or "\0" in name:
+            raise UsageError(f"{shown}: is no plain file name")
+        if name == MANIFEST:
+            raise UsageError(f"{shown}: is the name of the manifest")
+        if outputs.count(name) > 1:
+            raise UsageError(f"{shown}: is declared twice")
+
+
+def check_tables(tables: Sequence[Table], outputs: Sequence[str]) -> None:
+    """Raise ``JobError`` unless the tables are those that the job has declared, each once."""
+    if not isinstance(tables, Sequence) or not all(isinstance(t, Table) for t in tables):
+        raise JobError(f"finish() of the job returned {tables!r:.60}, not a list of tables")
+    names = [table.name for table in tables]
+    for name in names:
+        shown = printable(str(name))
+        if name not in outputs:
+            declared = ", ".join(map(repr, outputs)) or "none"
+            raise JobError(f"the job returned the table {shown!r}, but declares {declared}")
+        if names.count(name) > 1:
+            raise JobError(f"the job returned the table {shown!r} twice")
+    for name in outputs:
+        if name not in names:
+            raise JobError(f"the job did not return its table {printable(name)!r}")
+    for table in tables:
+        check_table(table)
+
+
+def check_targets(targets: Iterable[Path], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise ``UsageError`` if a target cannot be written, is an input, or is another target."""
+    read = [status for path in inputs if (status := _status(path))]
+    seen = set[str]()
+    for target in targets:
+        real = os.path.realpath(target)
+        if reason := _refusal(target, real, read):
+            raise UsageError(f"{printable(str(target))}: {reason}")
+        if real in seen:
+            raise UsageError(f"{printable(str(target))}: is another output, too")
+        seen.add(real)
+        _check_directory(Path(real).parent)
+
+
+def _refusal(target: Path, real: str, read: Iterable[os.stat_result]) -> str:
+    """Return why a target cannot be written; nothing if it can."""
+    if _URL.match(str(target)):
+        return "outputs are files; name a directory, and copy it from there"
+    status = _status(target)
+    if status and any(os.path.samestat(status, other) for other in read):
+        return "is an input; choose another output"
+    if status and not stat.S_ISREG(status.st_mode):
+        return "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+    if os.path.islink(real):  # noqa: PTH114 - the other one raises where it may not look
+        return "too many levels of symbolic links"
+    if len(os.fsencode(Path(real).name)) > LONGEST_NAME:
+        return f"the name is too long: {LONGEST_NAME} bytes at most"
+    return ""
+
+
+def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
+    try:
+        return os.fstat(0) if str(path) == STDIN else Path(path).stat()
+    except OSError:
+        return None
+
+
+def _check_directory(directory: Path) -> None:
+    """Raise ``UsageError`` unless files can be made in a directory or it can be made itself."""
+    name = printable(str(directory))
+    existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise UsageError(f"{name}: cannot be made, {printable(str(existing))} is not a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"{name}: permission denied, or a read-only file system")

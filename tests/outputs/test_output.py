@@ -12,8 +12,9 @@ import pytest
 
 from mapreduce import MapReduceError, Table, UsageError
 from mapreduce.errors import OutputError
-from mapreduce.outputs.files import check_targets, commit
-from mapreduce.outputs.table import table_text
+from mapreduce.outputs.commit import commit
+from mapreduce.outputs.targets import check_targets
+from mapreduce.outputs.writers import table_text
 
 OLD = "what was there before\n"
 BOTH = [Table("a.csv", ("Key", "Count"), [("x", 1)]), Table("b.csv", ("Key", "Count"), [("y", 2)])]

@@ -19,8 +19,8 @@ from conftest import LOOKUP, record, without_manifest
 
 from mapreduce import Result, __version__, run
 from mapreduce.jobs.flowlogs.job import FlowLogs
-from mapreduce.outputs import files as output
-from mapreduce.outputs.files import commit
+from mapreduce.outputs import commit as output
+from mapreduce.outputs.commit import commit
 from mapreduce.outputs.manifest import MANIFEST
 
 LOG = b"".join([record(), b"\n", record(b"-", b"-", b"NODATA"), b"\nbad\n"])
@@ -45,6 +45,8 @@ def test_the_manifest_says_what_was_counted_and_written(log: Path, tmp_path: Pat
     outputs = said.pop("outputs")
     assert said == {
         "version": __version__,
+        "job": "FlowLogs",
+        "options": {},
         "lines": 3,
         "counted": 1,
         "skipped": 1,
@@ -52,6 +54,7 @@ def test_the_manifest_says_what_was_counted_and_written(log: Path, tmp_path: Pat
         "inputs": [
             {"path": str(log), "bytes": len(LOG), "mtime_ns": log.stat().st_mtime_ns},
         ],
+        "side_inputs": [],
     }
     assert set(outputs) == {*FLOWS.outputs, "rejects.csv"}
     for name, file in outputs.items():
@@ -167,7 +170,7 @@ def test_two_runs_rename_one_after_the_other(tmp_path: Path) -> None:
 def test_a_lock_that_nobody_gives_back_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "TURN", 1)
+    monkeypatch.setattr(output, "LOCK_SECONDS", 1)
     handle = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     started = time.monotonic()

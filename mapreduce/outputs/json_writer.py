@@ -1,0 +1,51 @@
+"""Tables as JSON lines: one object for each row, with the header's titles as its names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mapreduce.errors import JobError, printable
+from mapreduce.outputs.table import Row, Table, row_pieces, said_of
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesWriter:
+    """Writes one object a line, without a header.
+
+    Bytes that are not UTF-8 become lone surrogates (PEP 383). No spreadsheet computes what stands
+    in a JSON string, so ``excel_safe`` changes nothing.
+    """
+
+    suffixes: ClassVar[Sequence[str]] = (".jsonl", ".ndjson", ".json")
+
+    def text(self, table: Table, *, excel_safe: bool = False) -> Iterator[bytes]:
+        """Yield the file; raise ``JobError`` if two columns have one title."""
+        for title in table.header:
+            if table.header.count(title) > 1:
+                raise JobError(
+                    f"{said_of(table)} has two columns {printable(title)!r}: "
+                    "JSON would keep one of them; write CSV, or give them different titles"
+                )
+        yield self.head(table.header)
+        for rows in row_pieces(table):
+            yield self.lines(table.header, rows, excel_safe=excel_safe)
+
+    def head(self, _header: Sequence[str], *, excel_safe: bool = False) -> bytes:  # noqa: ARG002
+        """Return nothing: every line names its columns."""
+        return b""
+
+    def lines(
+        self,
+        header: Sequence[str],
+        rows: Iterable[Row],
+        *,
+        excel_safe: bool = False,  # noqa: ARG002
+    ) -> bytes:
+        """Return a line for each row."""
+        from json import JSONEncoder  # noqa: PLC0415 - start-up counts
+
+        encode = JSONEncoder().encode
+        lines = [encode(dict(zip(header, row, strict=True))) + "\n" for row in rows]
+        return "".join(lines).encode()

@@ -1,0 +1,137 @@
+"""Every output format is read back exactly, and a format is one writer and one row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce import KeyCount, LineMapper, Table, run
+from mapreduce.errors import JobError
+from mapreduce.outputs import writers
+from mapreduce.outputs.csv_writer import CsvWriter
+from mapreduce.outputs.table import ROWS
+from mapreduce.outputs.targets import Targets
+from mapreduce.outputs.writers import WRITERS, Writer, line_writer_of, table_text, writer_of
+
+Rows = list[list[str]]
+
+texts = st.text(st.sampled_from('a,"\r\n é\0\udcff=\u2028\\'), max_size=6)
+rows_of_two = st.lists(st.tuples(texts, st.integers(-(2**70), 2**70)), max_size=9)
+
+
+def read_csv(data: bytes) -> Rows:
+    text = data.decode("utf-8", "surrogateescape")
+    return [list(row) for row in csv.reader(io.StringIO(text, newline=""))]
+
+
+def read_json_lines(data: bytes) -> Rows:
+    rows = [json.loads(line) for line in data.split(b"\n")[:-1]]
+    assert all(list(row) == ["Key", "Count"] for row in rows)
+    return [["Key", "Count"], *([row["Key"], str(row["Count"])] for row in rows)]
+
+
+FORMATS: dict[str, Callable[[bytes], Rows]] = {"t.csv": read_csv, "t.jsonl": read_json_lines}
+
+
+def test_every_format_is_tested_here() -> None:
+    assert {type(writer_of(name)) for name in FORMATS} == {type(writer) for writer in WRITERS}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(rows_of_two)
+def test_a_table_in_any_format_is_read_back_exactly(name: str, rows: list[tuple[str, int]]) -> None:
+    data = b"".join(table_text(Table(name, ("Key", "Count"), rows)))
+    assert FORMATS[name](data) == [["Key", "Count"], *([key, str(n)] for key, n in rows)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("number", [0, 1, ROWS - 1, ROWS, ROWS + 1])
+def test_a_file_has_all_rows_however_many_there_are(name: str, number: int) -> None:
+    rows = [(str(key), key) for key in range(number)]
+    pieces = list(table_text(Table(name, ("Key", "Count"), rows)))
+    assert FORMATS[name](b"".join(pieces))[1:] == [[str(key)] * 2 for key in range(number)]
+    assert max(len(piece) for piece in pieces) < 150_000
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_spreadsheet_computes_what_was_made_safe(start: str) -> None:
+    table = Table("t.csv", (f"{start}Tag", "Count"), [(f"{start}1+1", -5), ("a=b", 1), ("", 0)])
+    safe = [[f"'{start}Tag", "Count"], [f"'{start}1+1", "-5"], ["a=b", "1"], ["", "0"]]
+    assert read_csv(b"".join(table_text(table, excel_safe=True))) == safe
+    exact = [[cell.removeprefix("'") for cell in row] for row in safe]
+    assert read_csv(b"".join(table_text(table))) == exact
+
+
+def test_a_ranking_of_the_kernel_is_made_safe_too(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"=1 a\n=1 b\n")
+    job = KeyCount(LineMapper(bytes.split), "t.csv", ("Word", "Count"))
+    run(job, [tmp_path / "in"], output=tmp_path, excel_safe=True)
+    assert (tmp_path / "t.csv").read_bytes() == b"Word,Count\n'=1,2\na,1\nb,1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("a.csv", ".csv"),
+        ("a.JSONL", ".jsonl"),
+        ("a.ndjson", ".jsonl"),
+        ("a.json", ".jsonl"),
+        ("a", ".csv"),
+        ("", ".csv"),
+        ("a.txt", ".csv"),
+        (".jsonl", ".csv"),
+        ("jsonl", ".csv"),
+    ],
+)
+def test_the_suffix_of_a_name_chooses_the_format(name: str, suffix: str) -> None:
+    assert writer_of(name).suffixes[0] == line_writer_of(name).suffixes[0] == suffix
+
+
+def test_json_refuses_two_columns_of_one_title() -> None:
+    with pytest.raises(JobError, match="two columns 'Key'"):
+        list(table_text(Table("t.jsonl", ("Key", "Key"), [("a", "b")])))
+
+
+class MarkdownWriter:
+    """A format that somebody adds: a table for a web page."""
+
+    suffixes: Sequence[str] = (".md",)
+
+    def text(self, table: Table, *, excel_safe: bool = False) -> Iterator[bytes]:
+        rule = ("---",) * len(table.header)
+        for row in (table.header, rule, *table.rows):
+            cells = (re.sub(r"([|\\])", r"\\\1", str(value)) for value in row)
+            yield f"| {' | '.join(cells)} |\n".encode("utf-8", "surrogateescape")
+
+
+def test_a_new_format_is_one_writer_and_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "WRITERS", (*WRITERS, MarkdownWriter()))
+    (tmp_path / "in").write_bytes(b"a a b|c\n")
+    job = KeyCount(LineMapper(bytes.split), "t.md", ("Word", "Count"))
+    run(job, [tmp_path / "in"], output=tmp_path / "out")
+    text = "| Word | Count |\n| --- | --- |\n| a | 2 |\n| b\\|c | 1 |\n"
+    assert (tmp_path / "out" / "t.md").read_text() == text
+    assert isinstance(line_writer_of("r.md"), CsvWriter)
+
+
+@pytest.mark.parametrize("writer", [*WRITERS, MarkdownWriter()])
+def test_one_format_may_be_chosen_for_all_tables(tmp_path: Path, writer: Writer) -> None:
+    tables = [Table(name, ("Key",), [("x",)]) for name in ("a.csv", "b.c.jsonl", "d")]
+    names = [name + writer.suffixes[0] for name in ("a", "b.c", "d")]
+    targets = Targets(tmp_path, None, writer=writer)
+    options: dict[str, Any] = {"malformed": 0, "describe": dict, "check": list}
+    saved = targets.write(tables, None, **options)
+    assert [path.name for path in saved.paths] == names
+    for path in saved.paths:
+        assert path.read_bytes() == b"".join(writer.text(tables[0]))
