@@ -24,6 +24,8 @@ typedef struct {
     unsigned runs, weights;
     Run run[MAX_FIELDS];
     Run weight[MAX_WEIGHTS];  /* one field each: a number to sum */
+    unsigned before;          /* delimiters before the field that must be as expected */
+    uint64_t expected, mask;  /* its bytes and the delimiter behind them; no mask: it may be any */
 } FieldSpec;
 
 typedef struct {
@@ -57,6 +59,25 @@ find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned
         if (--k == 0)
             return p;
     }
+}
+
+/* Return whether the 8 bytes at `field` begin with the field that is expected. */
+static inline int
+is_expected(const FieldSpec *spec, const uint8_t *field)
+{
+    return ((little_endian(field) ^ spec->expected) & spec->mask) == 0;
+}
+
+/* Return whether a well-shaped line has the field that is expected. */
+static int
+is_expected_slowly(const FieldSpec *spec, const uint8_t *line, const uint8_t *end)
+{
+    uint8_t field[8] = {0};
+    if (spec->before)
+        line = find_delimiter(line, end, spec->delimiter, spec->before) + 1;
+    size_t size = (size_t)(end - line);
+    memcpy(field, line, size < sizeof field ? size : sizeof field);
+    return is_expected(spec, field);
 }
 
 /* Put the sum of weight number w behind a padded key. */
@@ -154,7 +175,8 @@ scan_slowly(Scan *scan, const uint8_t *p, const uint8_t *end)
         if (++delimiters > spec->most)
             break;
     scan->lines++;
-    if (delimiters < spec->least || delimiters > spec->most || p == line_end)
+    if (delimiters < spec->least || delimiters > spec->most || p == line_end ||
+        !is_expected_slowly(spec, p, line_end))
         refuse(scan, line_end > p);
     else if ((scan->error = count_slowly(scan, p, line_end)) < 0)
         return NULL;

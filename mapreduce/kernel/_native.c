@@ -81,17 +81,39 @@ parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned widt
     return 0;
 }
 
+/* Take over the number and the text of the field that must be as expected; 0 and "" for none. */
+static int
+parse_expected(FieldSpec *spec, unsigned number, const char *text, Py_ssize_t size)
+{
+    uint8_t bytes[8] = {0}, mask[8] = {0};
+    if (number == 0)
+        return 0;
+    if (size >= (Py_ssize_t)sizeof bytes || number > spec->least) {
+        PyErr_SetString(PyExc_ValueError, "the field that is expected is too long, or is the last");
+        return -1;
+    }
+    memcpy(bytes, text, (size_t)size);
+    bytes[size] = spec->delimiter;
+    memset(mask, 0xff, (size_t)size + 1);
+    spec->before = number - 1;
+    spec->expected = little_endian(bytes);
+    spec->mask = little_endian(mask);
+    return 0;
+}
+
 static PyObject *
 FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"delimiter", "fields", "width", "weights", "variant", "seed", NULL};
-    const char *delimiter, *variant, *seed;
-    Py_ssize_t delimiter_size, seed_size;
+    static char *names[] = {"delimiter", "fields", "width", "weights", "expected", "variant", "seed",
+                            NULL};
+    const char *delimiter, *expected, *variant, *seed;
+    Py_ssize_t delimiter_size, expected_size, seed_size;
     PyObject *fields, *weights;
-    unsigned width;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#O!IO!sy#", names, &delimiter,
+    unsigned width, number;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#O!IO!(Iy#)sy#", names, &delimiter,
                                      &delimiter_size, &PyTuple_Type, &fields, &width,
-                                     &PyTuple_Type, &weights, &variant, &seed, &seed_size))
+                                     &PyTuple_Type, &weights, &number, &expected, &expected_size,
+                                     &variant, &seed, &seed_size))
         return NULL;
     ScanFunction scan = find_variant(variant);
     if (delimiter_size != 1 || *delimiter == '\n' || *delimiter == '\r' || scan == NULL ||
@@ -107,7 +129,8 @@ FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->scan = scan;
     self->spec.delimiter = (uint8_t)*delimiter;
     memcpy(self->table.seed, seed, sizeof self->table.seed);
-    if (parse_fields(&self->spec, fields, weights, width) < 0) {
+    if (parse_fields(&self->spec, fields, weights, width) < 0 ||
+        parse_expected(&self->spec, number, expected, expected_size) < 0) {
         Py_DECREF(self);
         return NULL;
     }

@@ -7,6 +7,7 @@ class FieldTable:
         fields: tuple[int, ...],
         width: int,
         weights: tuple[int, ...],
+        expected: tuple[int, bytes],
         variant: str,
         seed: bytes,
     ) -> FieldTable: ...

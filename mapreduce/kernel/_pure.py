@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from mapreduce.errors import InputError
 
@@ -25,6 +25,13 @@ LONGEST_KEY: Final = (1 << 31) - 1
 """Bytes of the longest key; the native kernel has no room for more in a record."""
 ODD: Final = b"\n"
 """Separates a key from weights that cannot be summed (see ``FieldTable``)."""
+MAX_EXPECTED: Final = 7
+"""Bytes of a field that is expected."""
+
+Expected: TypeAlias = tuple[int, bytes]
+"""The number of a field and what must stand there."""
+NOTHING: Final[Expected] = (0, b"")
+"""Any line is expected."""
 
 
 class Scan(NamedTuple):
@@ -39,7 +46,11 @@ class Scan(NamedTuple):
 
 
 def check_columns(
-    delimiter: bytes, fields: Sequence[int], width: int | None, weights: Sequence[int] = ()
+    delimiter: bytes,
+    fields: Sequence[int],
+    width: int | None,
+    weights: Sequence[int] = (),
+    expected: Expected = NOTHING,
 ) -> None:
     """Raise ``ValueError`` for a delimiter, fields, a width or weights that no line can have."""
     if len(delimiter) != 1 or delimiter in b"\r\n":
@@ -53,6 +64,11 @@ def check_columns(
     every, last = (*fields, *weights), MAX_FIELD if width is None else min(width, MAX_FIELD)
     if min(every) < 1 or max(every) > last:
         raise ValueError(f"fields {every} are not within 1 to {last}")
+    number, text = expected
+    if number and not 1 <= number < (width or 0):
+        raise ValueError(f"field {number} cannot be expected: it must have others behind it")
+    if len(text) > MAX_EXPECTED or not {*text}.isdisjoint(delimiter + b"\r\n"):
+        raise ValueError(f"{text!r} cannot be expected: it must be a field of few bytes")
 
 
 class FieldTable:
@@ -62,8 +78,9 @@ class FieldTable:
     is misshapen if it does not have exactly ``width`` fields or, where ``width`` is ``None``, too
     few for the chosen ones. ``weights`` are the numbers of fields that are summed by key; a weight
     has 1 to 19 digits. A line with anything else in a weight's field adds nothing to the sums, and
-    its key is followed by ``ODD`` and the text of its weights. Raises ``ValueError`` for arguments
-    that no line can fulfil.
+    its key is followed by ``ODD`` and the text of its weights. ``expected`` is the number of a
+    field and the few bytes that it must hold: a line with others is misshapen, too. Raises
+    ``ValueError`` for arguments that no line can fulfil.
     """
 
     def __init__(
@@ -72,11 +89,13 @@ class FieldTable:
         fields: Sequence[int],
         width: int | None = None,
         weights: Sequence[int] = (),
+        expected: Expected = NOTHING,
     ) -> None:
-        check_columns(delimiter, fields, width, weights)
+        check_columns(delimiter, fields, width, weights, expected)
         self._delimiter = delimiter
         self._columns = tuple(number - 1 for number in fields)
         self._weights = tuple(number - 1 for number in weights)
+        self._expected = expected
         self._least = max(*self._columns, *self._weights, 0) + 1
         self._width = width
         self._counts: Counter[bytes] = Counter()
@@ -159,6 +178,11 @@ class FieldTable:
                 return map(ends.__getitem__, joints)
             return flat[number::stride]
 
+        number, wanted = self._expected
+        if number == 1 and {flat[0], *(halves[j][1] for j in {*joints[:-1]})} != {wanted}:
+            return None
+        if number > 1 and {*flat[number - 1 :: stride]} != {wanted}:
+            return None
         columns = [column(number) for number in self._columns]
         keys = (
             columns[0]
@@ -175,13 +199,19 @@ class FieldTable:
             fields = line.split(self._delimiter)
             if not line:
                 empty += 1
-            elif len(fields) != self._width if self._width else len(fields) < self._least:
+            elif not self._is_well_shaped(fields):
                 misshapen += 1
             else:
                 found[0].append(self._delimiter.join([fields[n] for n in self._columns]))
                 for column, number in zip(found[1:], self._weights, strict=True):
                     column.append(fields[number])
         return found, empty, misshapen
+
+    def _is_well_shaped(self, fields: Sequence[bytes]) -> bool:
+        number, text = self._expected
+        if len(fields) != self._width if self._width else len(fields) < self._least:
+            return False
+        return not number or fields[number - 1] == text
 
 
 def check_lengths(keys: Iterable[bytes]) -> None:

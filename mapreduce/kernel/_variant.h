@@ -73,6 +73,13 @@ NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
             refuse(scan, line_end > line);
             continue;
         }
+        size_t expected = 0;
+        if (spec->before)
+            expected = NAME(find)(masks, listed, window, spec->before) + 1;
+        if (!is_expected(spec, line + expected)) {
+            refuse(scan, 1);
+            continue;
+        }
         uint8_t *key = scan->keys[scan->batch.used], *out = key;
         for (unsigned r = 0; r < spec->runs; r++) {
             Run run = spec->run[r];

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, overload
 
 import mapreduce.kernel._native as _native  # noqa: PLR0402 - "from" would hide that it is not built
-from mapreduce.kernel._pure import Scan, check_columns, key_too_long
+from mapreduce.kernel._pure import NOTHING, Expected, Scan, check_columns, key_too_long
 from mapreduce.outputs.table import ROWS, Row, rows_of
 
 SEED_SIZE: Final = 32
@@ -100,12 +100,15 @@ class FieldTable:
         fields: Sequence[int],
         width: int | None = None,
         weights: Sequence[int] = (),
+        expected: Expected = NOTHING,
         *,
         variant: str,
     ) -> None:
-        check_columns(delimiter, fields, width, weights)
+        check_columns(delimiter, fields, width, weights, expected)
         chosen, weighed, seed = tuple(fields), tuple(weights), os.urandom(SEED_SIZE)
-        self._table = _native.FieldTable(delimiter, chosen, width or 0, weighed, variant, seed)
+        self._table = _native.FieldTable(
+            delimiter, chosen, width or 0, weighed, expected, variant, seed
+        )
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
         try:
