@@ -45,7 +45,11 @@ def one_round(chance: random.Random) -> None:
         if (width != 1)
         else ()
     )
-    columns = (delimiter, fields, width, weights)
+    number = chance.randrange(width or 1)
+    expected_field = (number, chance.choice([b"", b"443", b"6"]) if number else b"")
+    if delimiter in expected_field[1]:
+        expected_field = (0, b"")
+    columns = (delimiter, fields, width, weights, expected_field)
     table = kernel.choose(chance.choice(kernel.VARIANTS))[1](*columns)
     parts, expected = [], Counter[bytes]()
     expected_sums = [Counter[bytes]() for _ in weights]

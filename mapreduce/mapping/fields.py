@@ -40,7 +40,8 @@ class FieldMapper(Mapper):
     plain. ``headers`` are lines of another width that carry no data. ``summed`` are the fields
     whose integers are added by key, as ``measures`` says for each of them (default: plain sums).
     ``names`` are those of the fields and then of the summed ones: by them the columns of a table
-    are found. Raises ``ValueError`` for what cannot be.
+    are found. ``expected`` is the number of a field and the few bytes that every line must have
+    there, at no cost; it needs a ``width``. Raises ``ValueError`` for what cannot be.
     """
 
     delimiter: bytes
@@ -52,6 +53,7 @@ class FieldMapper(Mapper):
     summed: tuple[int, ...] = ()
     measures: tuple[Sum, ...] = ()
     names: tuple[str, ...] = ()
+    expected: tuple[int, bytes] = (0, b"")
 
     def __post_init__(self) -> None:
         if not self.measures:
@@ -63,7 +65,9 @@ class FieldMapper(Mapper):
 
     def table(self) -> kernel.Table:
         """Return an empty table; raise ``ValueError`` if there can be none."""
-        return kernel.FieldTable(self.delimiter, self.fields, self.width, self.summed)
+        return kernel.FieldTable(
+            self.delimiter, self.fields, self.width, self.summed, self.expected
+        )
 
     @property
     def key_columns(self) -> int:  # type: ignore[override]  # depends on the fields
@@ -96,7 +100,7 @@ class FieldMapper(Mapper):
         columns = columns * 2 if len(columns) == 1 else columns
         width = len(columns)
         mapper = replace(self, fields=fields, summed=summed, width=width, names=(), headers=())
-        return columns, mapper
+        return columns, replace(mapper, expected=(0, b""))
 
 
 def _numbered(numbers: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
@@ -210,6 +214,9 @@ class FieldCombiner:
             return f"{len(fields)} fields where {mapper.width} are expected"
         if len(fields) < last:
             return f"{len(fields)} fields where at least {last} are expected"
+        number, text = mapper.expected
+        if number and fields[number - 1] != text:
+            return f"field {number} is {excerpt(fields[number - 1])}, and not {excerpt(text)}"
         key, odd = (
             mapper.delimiter.join([fields[number - 1] for number in numbers])
             for numbers in (mapper.fields, mapper.summed)

@@ -152,3 +152,10 @@ def test_columns_that_cannot_be_are_refused_while_the_job_is_built(
 def test_only_a_line_feed_ends_a_line(data: bytes) -> None:
     block = data + b"\n"
     assert list(lines_of(memoryview(block))) == list(naive_lines_of(block))
+
+
+def test_a_line_without_the_expected_field_is_malformed_and_told() -> None:
+    mapper = FieldMapper(b" ", (2,), 3, expected=(1, b"2"))
+    tally = mapper.start().map_block(memoryview(b"2 a x\n3 a x\n2 b x\n"), 5)
+    assert (tally.lines, tally.malformed, tally.keys) == (3, 1, 2)
+    assert tally.malformed_at == [(6, "field 1 is '3', and not '2'")]
