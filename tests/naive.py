@@ -79,11 +79,11 @@ def count_fields(
     fields: Sequence[int],
     width: int | None,
     weights: Sequence[int] = (),
-    expected: tuple[int, bytes] = (0, b""),
+    *expected: tuple[int, bytes],
 ) -> FieldCounts:
     """Count the chosen fields (numbered from 1) of lines that have ``width`` fields, or enough.
 
-    A line is misshapen, too, if the field with the ``expected`` number is not as expected.
+    A line is misshapen, too, if the field with the number that is ``expected`` is not so.
 
     Of what has 1 to 19 digits in all ``weights``, the sums are there, too; the key of anything else
     is followed by a line feed and what stands there.
@@ -94,11 +94,11 @@ def count_fields(
         values = line.split(delimiter)
         if not line:
             found.empty += 1
-        elif len(values) < max(*fields, *weights, 0) or (
-            width is not None and len(values) != width
+        elif (
+            len(values) < max(*fields, *weights, 0)
+            or (width is not None and len(values) != width)
+            or any(number and values[number - 1] != text for number, text in expected)
         ):
-            found.misshapen += 1
-        elif expected[0] and values[expected[0] - 1] != expected[1]:
             found.misshapen += 1
         else:
             key = delimiter.join(values[number - 1] for number in fields)
