@@ -215,7 +215,7 @@ def test_keys_whose_hashes_are_all_the_same_are_counted_and_forgotten_exactly(va
     """With a seed that is known, as no attacker knows it: a factor of 0 makes every product 0."""
     from mapreduce.kernel import _native
 
-    table = _native.FieldTable(b" ", (1,), 0, (), variant, b"AAAAAAAA" + bytes(24))
+    table = _native.FieldTable(b" ", (1,), 0, (), (0, b""), variant, b"AAAAAAAA" + bytes(24))
     keys = [b"AAAAAAAA%d" % number for number in range(2000)]
     block = b"".join(key + b" x\n" for key in keys * 2)
     lines, _empty, _misshapen, fresh, known = table.scan(memoryview(block), True)
