@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -131,6 +129,8 @@ def install_hint(extra: str) -> str:
     The command names the place from which this package was installed: a checkout, a file, a
     repository or the package index. So it never installs the code of anybody else.
     """
+    import shlex  # noqa: PLC0415 - only a failure needs it
+
     checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").is_file():
         what = ["--editable", f"{checkout}[{extra}]"]
@@ -141,7 +141,8 @@ def install_hint(extra: str) -> str:
 
 def _installer() -> list[str]:
     """Return the beginning of a command that installs for the Python that runs now."""
-    from importlib.util import find_spec  # noqa: PLC0415 - only a failure needs it
+    import shutil  # noqa: PLC0415 - only a failure needs it
+    from importlib.util import find_spec  # noqa: PLC0415
 
     if find_spec("pip") is None:  # uv makes such environments
         return ["uv", "pip", "install", "--python", sys.executable]

@@ -5,21 +5,28 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
-from mapreduce import errors
+from mapreduce import __version__, errors
 from mapreduce.errors import DISTRIBUTION, install_hint
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 TEXTS = {".cff", ".md", ".py", ".toml", ".yml", ""}
 """What the files may be called that tell a person what to type."""
 
@@ -171,3 +178,118 @@ def test_the_hint_installs_for_the_python_that_runs(
     assert install_hint("s3").startswith("pip install ")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert install_hint("s3").startswith(f"uv pip install --python {sys.executable} ")
+
+
+@dataclass(frozen=True)
+class Built:
+    """The distributions that were built of a copy of the project, and the files in each."""
+
+    project: set[str]
+    sdist: set[str]
+    wheel: set[str]
+    metadata: str
+    installed: Path
+    """Where the wheel is installed, without what it depends on."""
+
+
+def source_files() -> set[str]:
+    """Return the files of the project: those that git knows, or in an sdist those that it lists."""
+    listed = ROOT / "mapreduce_engine.egg-info/SOURCES.txt"
+    if (ROOT / ".git").exists():
+        git = ["git", "-C", str(ROOT), "ls-files"]
+        names = subprocess.run(git, capture_output=True, text=True, check=True).stdout.splitlines()
+    else:
+        names = [name for name in listed.read_text().splitlines() if ".egg-info/" not in name]
+    return {name for name in names if (ROOT / name).is_file()}  # the link to the jobs is none
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Build the sdist of a checkout that lost its link to the jobs, and the wheel of the sdist."""
+    place = tmp_path_factory.mktemp("packaging")
+    project, made = place / "project", place / "dist"
+    files = source_files()
+    for name in files:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, project / name)
+    fast = os.environ | {"CFLAGS": "-O0", "MAPREDUCE_REQUIRE_NATIVE": "0"}
+    build = ("--no-isolation", "--skip-dependency-check", "--outdir", str(made))
+    call("build", *build, str(project), env=fast)
+    (sdist,), (wheel,) = made.glob("*.tar.gz"), made.glob("*.whl")
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        text = archive.read(metadata).decode()
+    install = ("install", "--quiet", "--no-deps", "--no-index", "--no-compile", "--target")
+    call("pip", *install, str(place / "installed"), str(wheel))
+    return Built(files, inside, names, text, place / "installed")
+
+
+def call(module: str, *arguments: str, **options: Any) -> str:
+    """Run a module of this Python, and return what it printed; it must succeed."""
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [sys.executable, "-P", "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_sdist_holds_the_whole_project(built: Built) -> None:
+    assert built.project - built.sdist <= {".gitignore"}
+    assert {"tests/conftest.py", "data/lookup.csv", "mapreduce/kernel/_native.h"} <= built.sdist
+
+
+def test_the_wheel_holds_the_jobs_and_nothing_at_the_top_but_mapreduce(built: Built) -> None:
+    code = {name for name in built.wheel if name.endswith(".py")}
+    package = {name for name in built.project if name.startswith("mapreduce/")}
+    jobs = {f"mapreduce/{name}" for name in built.project if name.startswith("jobs/")}
+    assert code == {name for name in package | jobs if name.endswith(".py")}
+    tops = {name.partition("/")[0] for name in built.wheel}
+    assert tops == {"mapreduce", f"mapreduce_engine-{__version__}.dist-info"}
+    assert "mapreduce/py.typed" in built.wheel
+    assert f"mapreduce_engine-{__version__}.dist-info/licenses/LICENSE" in built.wheel
+
+
+def test_the_metadata_says_what_may_be_done_with_it(built: Built) -> None:
+    said = set(built.metadata.splitlines())
+    assert {f"Name: {DISTRIBUTION}", f"Version: {__version__}"} <= said
+    assert "License-Expression: MIT" in said
+    extras = {line for line in said if line.startswith("Provides-Extra: ")}
+    assert extras == {f"Provides-Extra: {extra}" for extra in ("codecs", "parquet", "s3")}
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text().splitlines()
+    assert f"version: {__version__}" in citation
+    assert f"title: {DISTRIBUTION}" in citation
+
+
+def test_the_installed_wheel_runs(built: Built, tmp_path: Path) -> None:
+    where = os.environ | {"PYTHONPATH": str(built.installed), "PYTHONWARNINGS": "error"}
+    listed = call("mapreduce", "jobs", cwd=tmp_path, env=where)
+    assert [line.split()[0] for line in listed.splitlines()][:3] == [
+        "count",
+        "flowlogs",
+        "wordcount",
+    ]
+    log, lookup = ROOT / "data/flowlogs-2000.log", ROOT / "data/lookup.csv"
+    arguments = ("flowlogs", str(log), "--lookup", str(lookup), "--quiet")
+    call("mapreduce", *arguments, cwd=tmp_path, env=where)
+    expected = ROOT / "data/expected/flowlogs-2000/tag2count.csv"
+    assert (tmp_path / "outputs/tag2count.csv").read_bytes() == expected.read_bytes()
+
+
+def test_the_installed_wheel_advises_to_install_itself(built: Built, tmp_path: Path) -> None:
+    where = os.environ | {"PYTHONPATH": str(built.installed)}
+    script = "import mapreduce.errors as e; print(e.__file__); print(e.install_hint('parquet'))"
+    (tmp_path / "hint.py").write_text(script)
+    where["PYTHONPATH"] += f":{tmp_path}"
+    file, hint = call("hint", cwd=tmp_path, env=where).splitlines()
+    assert Path(file) == built.installed / "mapreduce/errors.py"
+    assert re.fullmatch(r"mapreduce-engine\[parquet\] @ file:///.*\.whl", last_word(hint))

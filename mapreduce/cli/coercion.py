@@ -64,10 +64,9 @@ def can_be_typed(kind: Any) -> bool:
 
 def _coerced_here(parameters: list[Any], callback: Callable[..., Any] | None) -> list[Any]:
     """Return the parameters; those of a type that is known here no longer ask pydantic."""
-    declared = signature(callback, eval_str=True).parameters if callback else {}
-    for parameter in parameters:
-        if "process_value" in vars(parameter):
-            continue  # it was asked for before
+    new = [each for each in parameters if "process_value" not in vars(each)]
+    declared = signature(callback, eval_str=True).parameters if new and callback else {}
+    for parameter in new:
         named = declared.get(parameter.name)
         convert = _converter(named.annotation if named else bool)  # only --help is not declared
         if convert is not None:
