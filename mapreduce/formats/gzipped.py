@@ -5,9 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from mapreduce.formats.compressed import Compressed, Decoder
+
+_DEFLATE: Final = 8
+_FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,71 @@ class Gzip(Compressed):
             from isal import igzip_lib  # noqa: PLC0415 - there is not a wheel for every machine
         except ImportError:
             return ZlibDecoder
-        return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        return lambda: IsalDecoder(
+            igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP_NO_HDR_VER)
+        )
+
+
+class IsalDecoder:
+    """isal's decoder of what stands behind the header of a member, and the header read before.
+
+    isal itself takes the optional fields of a header for damage if they are long. It verifies the
+    checksum and the length at the end.
+    """
+
+    def __init__(self, body: Decoder) -> None:
+        self._body = body
+        self._header: bytearray | None = bytearray()
+
+    @property
+    def eof(self) -> bool:
+        return self._body.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._header is not None or self._body.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._body.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        if self._header is None:
+            return self._body.decompress(data, max_length)
+        self._header += data
+        end = header_end(self._header)
+        if end is None:
+            return b""
+        data, self._header = bytes(self._header[end:]), None
+        return self._body.decompress(data, max_length)
+
+
+def header_end(data: bytes | bytearray) -> int | None:
+    """Return where the header of a member ends (RFC 1952, 2.3), ``None`` if that is not there yet.
+
+    Raises ``ValueError`` for a header that there cannot be.
+    """
+    if len(data) < 10:
+        return None
+    method, flags, at = data[2], data[3], 10
+    if method != _DEFLATE or flags & _RESERVED:
+        raise ValueError("its header has an unknown method or flag")
+    if flags & _FEXTRA:
+        at += 2 + _number(data[at : at + 2]) if len(data) >= at + 2 else 2
+    for flag in (_FNAME, _FCOMMENT):
+        if flags & flag:
+            if (zero := data.find(b"\0", at)) < 0:
+                return None
+            at = zero + 1
+    if flags & _FHCRC:
+        if len(data) >= at + 2 and zlib.crc32(data[:at]) & 0xFFFF != _number(data[at : at + 2]):
+            raise ValueError("the checksum of its header is wrong")
+        at += 2
+    return at if len(data) >= at else None
+
+
+def _number(data: bytes | bytearray) -> int:
+    return int.from_bytes(data, "little")
 
 
 class ZlibDecoder:

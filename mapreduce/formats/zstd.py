@@ -10,7 +10,12 @@ from typing import ClassVar, Final
 from mapreduce.errors import UsageError, install_hint
 from mapreduce.formats.compressed import Compressed, Decoder
 
+LARGEST_WINDOW: Final = 1 << 27
+"""Bytes of text that a decoder keeps at most, as ``zstd -d`` does if nothing else is asked for."""
+
 _FRAME: Final = b"\x28\xb5\x2f\xfd"
+_SINGLE_SEGMENT: Final = 0x20
+_ID_SIZES: Final = (0, 1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,26 @@ class Zstd(Compressed):
     padding: ClassVar[bytes] = b""
 
     def recognises(self, head: bytes, /) -> bool:
-        return head.startswith(_FRAME)
+        rest = behind_skippable(head)
+        return rest.startswith(_FRAME) or (not rest and _is_skippable(head))
 
     def is_member(self, data: bytes, /) -> bool:
-        return data.startswith(_FRAME[:2]) or is_skippable(data)
+        return data.startswith(_FRAME) or _is_skippable(data)
+
+    def check_member(self, name: str, data: bytes, /) -> None:
+        header = behind_skippable(data)
+        if not header.startswith(_FRAME) or len(header) < 6:
+            return
+        if identity := _dictionary(header):
+            raise UsageError(
+                f"{name}: zstd: needs the dictionary {identity}; decompress it first: "
+                "zstd -D DICTIONARY -dc FILE | mapreduce JOB -"
+            )
+        if (window := _window(header)) > LARGEST_WINDOW:
+            raise UsageError(
+                f"{name}: zstd: needs a window of {window:,} bytes, more than {LARGEST_WINDOW:,}; "
+                "decompress it first: zstd --long=31 -dc FILE | mapreduce JOB -"
+            )
 
     def decoder(self) -> Callable[[], Decoder]:
         try:
@@ -40,6 +61,27 @@ class Zstd(Compressed):
         return zstd.ZstdDecompressor
 
 
-def is_skippable(data: bytes) -> bool:
-    """Return whether a frame begins so that holds no text."""
-    return len(data) > 1 and 0x50 <= data[0] <= 0x5F and data[1] == 0x2A
+def behind_skippable(data: bytes) -> bytes:
+    """Return what stands behind the frames that hold no text; lz4 has such frames, too."""
+    while _is_skippable(data):
+        data = data[8 + int.from_bytes(data[4:8], "little") :]
+    return data
+
+
+def _is_skippable(data: bytes) -> bool:
+    return data[1:4] == b"\x2a\x4d\x18" and 0x50 <= data[0] <= 0x5F
+
+
+def _window(header: bytes) -> int:
+    """Return the bytes of the window that a frame asks for (RFC 8878, 3.1.1.1.2)."""
+    if not header[4] & _SINGLE_SEGMENT:
+        exponent, mantissa = header[5] >> 3, header[5] & 7
+        return (8 + mantissa) << (7 + exponent)
+    at, size = 5 + _ID_SIZES[header[4] & 3], 1 << (header[4] >> 6)  # else all of its text
+    return int.from_bytes(header[at : at + size], "little")
+
+
+def _dictionary(header: bytes) -> int:
+    """Return the number of the dictionary that a frame needs, 0 for none."""
+    at = 5 if header[4] & _SINGLE_SEGMENT else 6
+    return int.from_bytes(header[at : at + _ID_SIZES[header[4] & 3]], "little")
