@@ -17,6 +17,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from naive import says_its_layout
 
+from mapreduce.formats.format import HEAD
+from mapreduce.formats.table import find_format
+
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -62,9 +65,8 @@ def _ended(lines: st.SearchStrategy[bytes], most: int) -> st.SearchStrategy[byte
 
 def is_lines(data: bytes) -> bool:
     """Return whether bytes are not taken for something else than lines, by how they begin."""
-    marks = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
-    packed = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
-    return not data.startswith((*marks, *packed, b"PAR1")) and not says_its_layout(data)
+    is_text = find_format(data[:HEAD]).is_plain and not data.startswith(b"\xef\xbb\xbf")
+    return is_text and not says_its_layout(data)
 
 
 flow_logs: Final = st.one_of(

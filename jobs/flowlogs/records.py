@@ -168,7 +168,10 @@ def mapper_of(layout: Layout, question: Question) -> FieldMapper:
     closing = b'"' if layout.in_csv else b""
     measures = tuple(Sum(name, (b"-",), signed=False, closing=closing) for name in question.weights)
     headers = CSV_HEADERS if layout.in_csv else ()
-    return FieldMapper(b" ", fields, layout.width, judge, _sure(judge), headers, summed, measures)
+    names = (*judge.names, *question.weights)
+    return FieldMapper(
+        b" ", fields, layout.width, judge, _sure(judge), headers, summed, measures, names
+    )
 
 
 def _sure(judge: Judge) -> re.Pattern[bytes]:

@@ -21,9 +21,6 @@ class Bzip2(Compressed):
     def recognises(self, head: bytes, /) -> bool:
         return bool(_MEMBER.match(head))
 
-    def is_member(self, data: bytes, /) -> bool:
-        return data.startswith(b"BZ")
-
     def decoder(self) -> Callable[[], Decoder]:
         from bz2 import BZ2Decompressor  # noqa: PLC0415 - only where it is needed
 

@@ -78,10 +78,6 @@ class Compressed(Format):
         """Return what makes the decoder of a member; raise ``UsageError`` if it is missing."""
         raise NotImplementedError
 
-    def is_member(self, data: bytes, /) -> bool:
-        """Return whether a further member begins with these bytes, of which there are 2 or more."""
-        return self.recognises(data)
-
     def check_member(self, name: str, data: bytes, /) -> None:
         """Raise ``UsageError`` for a member that begins so and that the decoder cannot decode."""
 
@@ -224,7 +220,7 @@ def _members(
             yield _decode(decoder, data if decoder.needs_input else b"", room(), codec, name)
             data = b""
         data = _next_member(decoder.unused_data, pieces, codec.padding)
-        if data and not codec.is_member(data):
+        if data and not codec.recognises(data):
             raise InputError(f"{name}: {codec.name}: is followed by something else")
 
 

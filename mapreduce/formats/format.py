@@ -49,12 +49,23 @@ class Block(NamedTuple):
     """Whole lines, valid until the next block is asked for.
 
     ``offset`` is where they begin in the source's text, ``size`` how many bytes of the source have
-    been read for them.
+    been read for them. ``in_rows``: the offset is the number of the first row, from 0.
     """
 
     view: memoryview
     offset: int
     size: int
+    in_rows: bool = False
+
+    def places(self, starts: Iterable[int]) -> Iterator[int]:
+        """Yield the place in the source of each line that begins at these bytes of the block."""
+        if not self.in_rows:
+            yield from (self.offset + start for start in starts)
+            return
+        data, row, counted = bytes(self.view), self.offset, 0
+        for start in starts:
+            row, counted = row + data.count(b"\n", counted, start), start
+            yield row
 
 
 class Format:
@@ -62,13 +73,15 @@ class Format:
 
     ``cost`` is how many bytes of plain text take as long as one byte of this format. ``looks_at``
     is how many bytes of a head tell whether an input can be read. ``is_plain`` says that the bytes
-    are the text itself, so that an offset in the one is an offset in the other.
+    are the text itself, so that an offset in the one is an offset in the other. ``unit`` is what
+    the place of a line is counted in.
     """
 
     name: str
     cost: ClassVar[int] = 1
     looks_at: ClassVar[int] = HEAD
     is_plain: ClassVar[bool] = False
+    unit: ClassVar[str] = "byte"
 
     def recognises(self, head: bytes, /) -> bool:
         """Return whether an input that begins with these (at most ``HEAD``) bytes is of it."""

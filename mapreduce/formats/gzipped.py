@@ -9,6 +9,9 @@ from typing import ClassVar, Final
 
 from mapreduce.formats.compressed import Compressed, Decoder
 
+LONGEST_HEADER: Final = 1 << 20
+"""Bytes of a member's header that are accepted; its name and comment have no end of their own."""
+
 _DEFLATE: Final = 8
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 
@@ -61,6 +64,8 @@ class IsalDecoder:
         self._header += data
         end = header_end(self._header)
         if end is None:
+            if len(self._header) > LONGEST_HEADER:
+                raise ValueError(f"its header has more than {LONGEST_HEADER:,} bytes")
             return b""
         data, self._header = bytes(self._header[end:]), None
         return self._body.decompress(data, max_length)

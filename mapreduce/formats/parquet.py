@@ -7,7 +7,6 @@ file. Needs pyarrow (the extra ``parquet``).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
 
 from mapreduce.errors import InputError, UsageError, install_hint
 from mapreduce.formats.format import Block, Format, MapperFor, Readable
+from mapreduce.formats.rows import RowText
 from mapreduce.formats.stream import Tick
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 ROWS: Final = 64 << 10
 """Rows that are made text at once."""
-NULL: Final = "-"
-"""The text of no value, as flow logs write it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class Parquet(Format):
 
     name: ClassVar[str] = "Parquet"  # type: ignore[misc]
     cost: ClassVar[int] = 16
+    unit: ClassVar[str] = "row"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"PAR1")
@@ -62,13 +61,22 @@ class Parquet(Format):
         The job sees the names as a first line, with ``-`` for ``_`` as flow logs write them.
         """
         with _opened(source, file) as opened:
-            names = opened.schema_arrow.names
+            schema = opened.schema_arrow
+        names = schema.names
         header = " ".join(name.replace("_", "-") for name in names)
         mapper = mapper_for(source.name, header.encode("utf-8", "surrogateescape"))
         try:
             columns, mapper = mapper.for_columns(names)
         except UsageError as error:
             raise UsageError(f"{source.name}: {error}") from error
+        for column in columns:
+            if names.count(column) > 1:
+                raise UsageError(f"{source.name}: has several columns {column}")
+            if schema.field(column).type.num_fields:
+                kind = schema.field(column).type
+                raise UsageError(
+                    f"{source.name}: the column {column} is no single value but {kind}"
+                )
         return Parquet(columns, mapper.key_separator or b" "), mapper
 
     def cut(
@@ -93,41 +101,25 @@ class Parquet(Format):
         /,
         *,
         block_size: int,  # noqa: ARG002
-        max_line: int,  # noqa: ARG002
+        max_line: int,
     ) -> Iterator[Block]:
-        """Yield rows as lines; where they begin is counted in such lines from the range's start."""
-        offset = 0
+        """Yield rows as lines, numbered from 0 by their places in the file."""
         with source.open() as file, _opened(source, file) as opened:
             starts = _starts(source, opened)[: opened.metadata.num_row_groups]
             groups = [number for number, at in enumerate(starts) if start <= at < end]
             if not groups:
                 return
-            wanted = [*dict.fromkeys(self.columns)]
+            rows = [opened.metadata.row_group(number).num_rows for number in range(groups[0])]
+            first, wanted = sum(rows), [*dict.fromkeys(self.columns)]
             batches = opened.iter_batches(
                 ROWS, row_groups=groups, columns=wanted, use_threads=False
             )
+            text = RowText(source.name, self.columns, self.delimiter, max_line)
             for batch in _guarded(source, batches):
-                view = self._lines(source, batch)
+                view = text.lines_of(batch, first)
                 if view:
-                    yield Block(view, offset, 0)
-                    offset += len(view)
-
-    def _lines(self, source: Readable, batch: Any) -> memoryview:
-        import pyarrow as pa  # noqa: PLC0415 - optional, and half a second to import
-        from pyarrow import compute as pc  # noqa: PLC0415
-
-        delimiter = self.delimiter.decode("latin-1")
-        texts = [batch.column(name).cast(pa.string()) for name in self.columns]
-        for name, text in zip(self.columns, texts, strict=True):
-            if pc.any(pc.match_substring_regex(text, f"{re.escape(delimiter)}|[\r\n]")).as_py():
-                raise InputError(f"{source.name}: the column {name} has a value with a blank in it")
-        joined = pc.binary_join_element_wise(
-            *texts, delimiter, null_handling="replace", null_replacement=NULL
-        )
-        ended = pc.binary_join_element_wise(joined, "", "\n")
-        _validity, offsets, data = ended.buffers()
-        ends = memoryview(offsets).cast("i")
-        return memoryview(data)[ends[ended.offset] : ends[ended.offset + len(ended)]]
+                    yield Block(view, first, 0, in_rows=True)
+                first += batch.num_rows
 
 
 def _guarded(source: Readable, batches: Iterator[Any]) -> Iterator[Any]:

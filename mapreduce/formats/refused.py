@@ -17,6 +17,9 @@ from mapreduce.formats.zstd import behind_skippable
 _CHECKSUM: Final = slice(148, 156)
 """Where the header of a file in a tar archive has the sum of its bytes (POSIX, "pax")."""
 
+_WINDOWS: Final = frozenset((2 + half) << shift for shift in range(11, 31) for half in (0, 1))
+"""The sizes of a window that ``lzma`` writes."""
+
 
 @dataclass(frozen=True)
 class Refused(Format):
@@ -57,8 +60,7 @@ def _is_lzma(head: bytes) -> bool:
     if len(head) < 13 or head[0] >= 225:
         return False
     window, size = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
-    windows = {(2 + half) << shift for shift in range(11, 31) for half in (0, 1)}
-    return window in windows and (size < 1 << 38 or size == (1 << 64) - 1)
+    return window in _WINDOWS and (size < 1 << 38 or size == (1 << 64) - 1)
 
 
 def _is_zlib(head: bytes) -> bool:
@@ -116,9 +118,7 @@ REFUSED: Final = (
     Refused("compressed by compress", _unpacked_by("gzip -dc < FILE"), (b"\x1f\x9d",)),
     Refused("compressed by lzma", _unpacked_by("xz --format=lzma -dc FILE"), is_it=_is_lzma),
     Refused("compressed by zlib", _unpacked_by("pigz -dc < FILE"), is_it=_is_zlib),
-    Refused(
-        "compressed by snappy", _unpacked_by("snzip -dc FILE"), (b"\xff\x06\0\0sNaPpY",)
-    ),
+    Refused("compressed by snappy", _unpacked_by("snzip -dc FILE"), (b"\xff\x06\0\0sNaPpY",)),
     Refused("Parquet that is encrypted", _converted_by("the keys and pyarrow"), (b"PARE",)),
     Refused("ORC", _converted_by("orc-contents FILE, or pyarrow.orc"), is_it=_is_orc),
     Refused("Avro", _converted_by("avro cat FILE"), (b"Obj\x01",)),
@@ -128,13 +128,26 @@ REFUSED: Final = (
     Refused(
         "a capture of packets",
         _converted_by("tshark -r FILE"),
-        (b"\xd4\xc3\xb2\xa1\2\0", b"\xa1\xb2\xc3\xd4\0\2", b"\x4d\x3c\xb2\xa1\2\0", b"\xa1\xb2\x3c\x4d\0\2"),
+        (
+            b"\xd4\xc3\xb2\xa1\2\0",
+            b"\xa1\xb2\xc3\xd4\0\2",
+            b"\x4d\x3c\xb2\xa1\2\0",
+            b"\xa1\xb2\x3c\x4d\0\2",
+        ),
         _is_pcapng,
     ),
-    Refused("a file of nfdump", _converted_by("nfdump -r FILE -o csv"), (b"\x0c\xa5\1\0", b"\x0c\xa5\2\0")),
+    Refused(
+        "a file of nfdump",
+        _converted_by("nfdump -r FILE -o csv"),
+        (b"\x0c\xa5\1\0", b"\x0c\xa5\2\0"),
+    ),
     Refused("a systemd journal", _converted_by("journalctl --file FILE"), (b"LPKSHHRH",)),
     Refused("a Windows event log", _converted_by("evtx_dump FILE"), (b"ElfFile\0",)),
     Refused("a PDF", _converted_by("pdftotext FILE"), (b"%PDF-1.", b"%PDF-2.")),
     Refused("a program", "name a file of text", (b"\x7fELF",)),
-    Refused("a picture", "name a file of text", (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")),
+    Refused(
+        "a picture",
+        "name a file of text",
+        (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"GIF87a", b"GIF89a"),
+    ),
 )

@@ -18,9 +18,6 @@ class Xz(Compressed):
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\xfd7zXZ\0")
 
-    def is_member(self, data: bytes, /) -> bool:
-        return data.startswith(b"\xfd7")
-
     def decoder(self) -> Callable[[], Decoder]:
         from lzma import LZMADecompressor  # noqa: PLC0415 - only where it is needed
 

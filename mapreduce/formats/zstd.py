@@ -29,9 +29,6 @@ class Zstd(Compressed):
         rest = behind_skippable(head)
         return rest.startswith(_FRAME) or (not rest and _is_skippable(head))
 
-    def is_member(self, data: bytes, /) -> bool:
-        return data.startswith(_FRAME) or _is_skippable(data)
-
     def check_member(self, name: str, data: bytes, /) -> None:
         header = behind_skippable(data)
         if not header.startswith(_FRAME) or len(header) < 6:

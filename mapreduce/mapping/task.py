@@ -112,12 +112,16 @@ def _map_into(
 
 def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
     """Spool the malformed lines of a block, if that is wanted; return as many as may be shown."""
-    found = [_reject(block, *where) for where in tally.malformed_at]
-    source = split.source
+    source, unit = split.source, split.source.format.unit
+    places = block.places(start for start, _reason in tally.malformed_at)
+    found = [
+        (place, reason, _line(block, start))
+        for place, (start, reason) in zip(places, tally.malformed_at, strict=True)
+    ]
     if settings.spool:
-        settings.spool.write(source.index, split.start, source.path, found)
+        settings.spool.write(source.index, split.start, source.path, found, unit)
     return [
-        Reject(source.index, source.name, source.path, at, reason, line[: EXCERPT + 1])
+        Reject(source.index, source.name, source.path, at, reason, line[: EXCERPT + 1], unit)
         for at, reason, line in found[: settings.wanted]
     ]
 
@@ -130,7 +134,8 @@ def _map_block(combiner: Combiner, block: Block, wanted: int, split: Split) -> T
     except MemoryError as error:
         raise LimitError.of_memory(str(split)) from error
     except LineFailedError as error:
-        where = f"{split.source.name}: byte {block.offset + error.offset}"
+        (place,) = block.places([error.offset])
+        where = f"{split.source.name}: {split.source.format.unit} {place}"
         raise TaskError.of(where, error.cause) from error
     except (Exception, SystemExit) as error:
         raise TaskError.of(str(split), error) from error
@@ -141,7 +146,7 @@ def cool() -> None:
     _warm.clear()
 
 
-def _reject(block: Block, offset: int, reason: str) -> tuple[int, str, bytes]:
-    """Return the byte offset of a malformed line, why it is one, and the line without its end."""
-    end = cast(re.Match[bytes], _NEWLINE.search(block.view, offset)).start()
-    return block.offset + offset, reason, bytes(block.view[offset:end]).removesuffix(b"\r")
+def _line(block: Block, start: int) -> bytes:
+    """Return the line that begins at a byte of a block, without its end."""
+    end = cast(re.Match[bytes], _NEWLINE.search(block.view, start)).start()
+    return bytes(block.view[start:end]).removesuffix(b"\r")

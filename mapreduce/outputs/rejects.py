@@ -30,6 +30,7 @@ class Reject:
     """One malformed line: in which input it stands, at which byte, why, and how it begins.
 
     ``index`` is the input's place among all inputs, ``name`` its path as a terminal may show it.
+    ``unit`` is what ``offset`` counts, if not bytes: rows, of an input that has no lines.
     """
 
     index: int
@@ -38,11 +39,12 @@ class Reject:
     offset: int
     reason: str
     excerpt: bytes
+    unit: str = "byte"
 
     def __str__(self) -> str:
         text = printable(self.excerpt[:EXCERPT].decode(errors="backslashreplace"))
         more = "..." if len(self.excerpt) > EXCERPT else ""
-        return f"{self.name}: byte {self.offset}: {printable(self.reason)}: {text}{more}"
+        return f"{self.name}: {self.unit} {self.offset}: {printable(self.reason)}: {text}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,25 @@ class Spool:
     excel_safe: bool = False
 
     def write(
-        self, index: int, start: int, path: str, rejects: Iterable[tuple[int, str, bytes]]
+        self,
+        index: int,
+        start: int,
+        path: str,
+        rejects: Iterable[tuple[int, str, bytes]],
+        unit: str = "byte",
     ) -> None:
-        """Add malformed lines (byte offset, reason, whole line) to the part of a split.
+        """Add malformed lines (offset, reason, whole line) to the part of a split.
 
-        The split begins at byte ``start`` of the input ``index``, whose path is ``path``.
+        The split begins at byte ``start`` of the input ``index``, whose path is ``path``. An offset
+        that does not count bytes is written with its ``unit``.
         """
         rows = [
-            (path, offset, reason, line.decode(errors="surrogateescape"))
+            (
+                path,
+                offset if unit == "byte" else f"{unit} {offset}",
+                reason,
+                line.decode(errors="surrogateescape"),
+            )
             for offset, reason, line in rejects
         ]
         text = self.writer.lines(FIELDS, rows, excel_safe=self.excel_safe)
