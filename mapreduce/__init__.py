@@ -6,6 +6,7 @@
 True
 """
 
+from mapreduce.backends.backend import Backend
 from mapreduce.engine import Result, run
 from mapreduce.errors import InputError, MapReduceError, UsageError, printable
 from mapreduce.job import Job, KeyCount
@@ -20,6 +21,7 @@ from mapreduce.reducing.totals import Totals
 
 __all__ = [
     "SKIPPED",
+    "Backend",
     "Combiner",
     "Drained",
     "FieldMapper",

@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapreduce import kernel
+from mapreduce.backends.backend import Backend, backend_of
 from mapreduce.errors import ConservationError, MalformedError, UsageError
 from mapreduce.formats.stream import MAX_LINE, Tick
+from mapreduce.inputs.local import Files
 from mapreduce.inputs.sources import Source, find_sources, growth
 from mapreduce.job import Job
 from mapreduce.kernel.pace import pace_of
@@ -30,9 +32,12 @@ from mapreduce.outputs.table import Table
 from mapreduce.outputs.targets import Targets, check_tables
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import Totals
-from mapreduce.reducing.tree import MapPool, map_reduce
+from mapreduce.reducing.tree import map_reduce
 from mapreduce.splits.crew import gather
-from mapreduce.splits.split import SMALLEST, Split, find_splits
+from mapreduce.splits.split import SMALLEST, Batch, Split, find_splits
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
 
 SHOWN = 10
 """Malformed lines that a run locates."""
@@ -71,7 +76,7 @@ def run(
     max_keys: int = MAX_KEYS,
     excel_safe: bool = False,
     progress: Tick | None = None,
-    pool: MapPool | None = None,
+    backend: Backend | Pool | None = None,
     start_method: str | None = None,
     split_size: int | None = None,
     block_size: int = BLOCK,
@@ -81,13 +86,14 @@ def run(
     ``inputs`` are names (see ``inputs.names.expand``), or what ``find_sources`` has found of them.
     At most ``workers`` processes (default: the CPUs that this process may use) count splits of
     about ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a
-    small input is counted in this process. ``pool`` is used instead if given, and not closed.
+    small input is counted in this process. ``backend`` is used instead if given, and not closed:
+    one of ours (see ``mapreduce.backends``), your own, or a ``multiprocessing.Pool``.
     ``max_malformed`` lines, or ``"P%"`` of all, may be malformed (default: any; ``strict``: none);
     all of them are written to ``rejects``, as CSV or, by its suffix, JSON lines. A line of more
     than ``max_line`` bytes and more than ``max_keys`` distinct keys end the run. ``excel_safe``
     puts an apostrophe before text that a spreadsheet would take for a formula. ``progress`` is
-    called with the bytes finished since its last call, at least ten times a second while a pool of
-    our own works; what it raises ends the run.
+    called with the bytes finished since its last call, at least ten times a second while workers
+    are waited for; what it raises ends the run.
 
     Raises ``UsageError`` before any work for what cannot work, and another ``MapReduceError`` if
     the run fails; then nothing has been written, but for the ``rejects`` if there are too many.
@@ -99,10 +105,11 @@ def run(
         max_keys=max_keys,
         excel_safe=excel_safe,
         tick=progress or no_progress,
-        pool=pool,
+        backend=None if backend is None else backend_of(backend),
         start_method=start_method,
         split_size=split_size,
         block_size=block_size,
+        may_stay=backend is None,
     )
     targets = Targets(_path(output), _path(rejects), excel_safe)
     return _run(job, list(inputs), targets, options)
@@ -115,6 +122,7 @@ def _run(
     sources = find_sources(inputs, job.selector)
     if any(source.store.has_threads for source in sources):
         options = options.for_objects()
+    _check_reach(sources, targets, options.backend)
     paths = [source.path for source in sources]
     targets.check(job.outputs, [*paths, *job.side_inputs])
     with targets.spool() as spool:
@@ -157,7 +165,13 @@ def _count(
     share = 1 if options.split_size else max(SMALLEST, cost // (16 * processes))
     splits = _splits(job, sources, processes, options)
     settings = MapSettings(
-        job.mapper, options.block_size, SHOWN, options.max_line, options.max_keys, spool
+        job.mapper,
+        options.block_size,
+        SHOWN,
+        options.max_line,
+        options.max_keys,
+        spool,
+        run=os.urandom(8).hex(),
     )
     clock.lap("plan")
     recorded = ledger.record(splits)
@@ -166,13 +180,14 @@ def _count(
     ) as crew:
         arrived = partial(_arrived, clock, None if crew.in_parent else options.tick)
         merged = map_reduce(
-            crew.pool,
+            crew.backend,
             crew.count,
             crew.tasks,
             done=crew.done,
             wanted=SHOWN,
             max_keys=options.max_keys,
             mapped=arrived,
+            tick=lambda: options.tick(0),
         )
     clock.lap("reduce")
     ledger.check(merged, sources)
@@ -193,6 +208,19 @@ def _splits(
     )
 
 
+def _check_reach(sources: Iterable[Source], targets: Targets, backend: Backend | None) -> None:
+    """Raise ``UsageError`` for files that the workers of a backend cannot open."""
+    if backend is None or backend.sees_local_files:
+        return
+    local = [source.name for source in sources if isinstance(source.store, Files) and source.size]
+    local += [] if targets.rejects is None else [str(targets.rejects)]
+    if local:
+        raise UsageError(
+            f"{local[0]}: the workers of this backend do not see the files of this machine; "
+            "use s3:// and no rejects, or another backend"
+        )
+
+
 def _path(name: str | os.PathLike[str] | None) -> Path | None:
     return None if name is None else Path(name)
 
@@ -210,10 +238,10 @@ def _too_many(merged: Partial, budget: Budget, targets: Targets) -> MalformedErr
     return MalformedError(merged.malformed, merged.lines, budget.text, merged.rejects, written)
 
 
-def _arrived(clock: Clock, tick: Tick | None, result: Partial) -> None:
+def _arrived(clock: Clock, tick: Tick | None, task: Split | Batch) -> None:
     clock.lap("map")
     if tick:
-        tick(result.size)
+        tick(sum(split.size for split in task.splits))
 
 
 class _Ledger:

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mapreduce.backends.backend import Backend
 from mapreduce.errors import UsageError
 from mapreduce.formats.stream import MAX_LINE, Tick
 from mapreduce.mapping.task import BLOCK, MAX_KEYS
 from mapreduce.outputs.rejects import Budget
-from mapreduce.reducing.tree import MapPool
 
 START_METHODS: Final = (None, "fork", "forkserver", "spawn")
 
@@ -32,7 +32,7 @@ class Options:
     max_keys: int = MAX_KEYS
     excel_safe: bool = False
     tick: Tick = no_progress
-    pool: MapPool | None = None
+    backend: Backend | None = None
     start_method: str | None = None
     split_size: int | None = None
     block_size: int = BLOCK
@@ -47,6 +47,8 @@ class Options:
             raise UsageError(
                 f"start_method must be fork, forkserver or spawn, not {self.start_method!r}"
             )
+        if self.backend and (self.workers is not None or self.start_method is not None):
+            raise UsageError("a backend has its own workers: leave out workers and start_method")
 
     def for_objects(self) -> Options:
         """Return what holds if there are objects in S3 among the inputs.
@@ -54,13 +56,15 @@ class Options:
         Their client has threads, which no fork may copy. And who waits for a server does so in
         another process, so that this one can be stopped at any moment. Raises ``UsageError``.
         """
-        if self.start_method == "fork" and self.pool is None:
+        if self.start_method == "fork":
             raise UsageError("start_method fork cannot be used with s3://: the client has threads")
         return replace(self, start_method=self.start_method or "forkserver", may_stay=False)
 
     @property
     def processes(self) -> int:
         """The processes that may be used at most."""
+        if self.backend:
+            return self.backend.workers
         return usable_cpus() if self.workers is None else self.workers
 
 

@@ -13,19 +13,41 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from mapreduce.backends.backend import Backend
 from mapreduce.errors import InputError, MapReduceError
 
 KILLS_PER_RUN: Final = 2
 """So few that no innocent task is ever given up, even if a kill meant for the last run comes late
 and another strikes an idle worker that is just being given the task."""
 
-_initial: object = None
+
+def map_over(
+    backend: Backend,
+    function: Callable[[Any], Any],
+    tasks: Iterable[Any],
+    tick: Callable[[], object] = lambda: None,
+) -> Iterator[Any]:
+    """Yield ``function(task)`` for each task as it finishes, as the engine uses a backend."""
+    remaining, unfinished = iter(tasks), set[Any]()
+    try:
+        while True:
+            for task in islice(remaining, backend.capacity - len(unfinished)):
+                unfinished.add(backend.submit(function, task))
+            if not unfinished:
+                return
+            tick()
+            for handle in backend.wait(0.1):
+                unfinished.remove(handle)
+                yield backend.fetch(handle)
+    finally:
+        backend.cancel()
 
 
 # Well-behaved ones, to compare with.
@@ -33,6 +55,18 @@ _initial: object = None
 
 def double(number: int) -> int:
     return 2 * number
+
+
+def same(value: object) -> object:
+    return value
+
+
+def pair(left: object, right: object) -> tuple[object, object]:
+    return left, right
+
+
+def add(left: Any, right: Any) -> Any:
+    return left + right
 
 
 def reverse(data: bytes) -> bytes:
@@ -58,15 +92,6 @@ def meet(place: Path, number: int, _task: object) -> int:
 def sleep(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
-
-
-def set_initial(*values: object) -> None:
-    global _initial  # noqa: PLW0603 - what an initializer is for
-    _initial = values
-
-
-def get_initial(_task: object) -> object:
-    return _initial
 
 
 def blocked_signals(_task: object) -> set[int]:
@@ -135,10 +160,6 @@ def leave(text: str) -> NoReturn:
 
 def interrupt(text: str) -> NoReturn:
     raise KeyboardInterrupt(text)
-
-
-def fail_at_length(size: int) -> NoReturn:
-    raise ValueError("!" * size)
 
 
 # Those whose task or result cannot travel.
@@ -212,6 +233,10 @@ def survive(task: Deadly) -> int:
             os._exit(1)
         os.kill(os.getpid(), signal.Signals[task.how])
     return 2 * task.value
+
+
+def die(_task: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 # What the tests see of processes.

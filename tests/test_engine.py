@@ -32,6 +32,7 @@ from hypothesis import strategies as st
 from naive import count_flow_logs
 
 from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
+from mapreduce.backends.this_process import Call, ThisProcess
 from mapreduce.engine import SHOWN
 from mapreduce.errors import ConservationError, InputError, MalformedError, TaskError
 from mapreduce.jobs.flowlogs.job import FlowLogs
@@ -39,7 +40,9 @@ from mapreduce.jobs.wordcount import wordcount
 from mapreduce.kernel.pace import Pace
 from mapreduce.mapping.mapper import Drained, Judgement, Mapper, Tally
 from mapreduce.options import usable_cpus
+from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
+from mapreduce.reducing.tree import merge
 
 FLOWS = FlowLogs(LOOKUP)
 LOG = b"".join(
@@ -89,7 +92,7 @@ def run_by(request: pytest.FixtureRequest) -> Iterator[Run]:
 
     with ExitStack() as stack:
         if request.param == "stock pool":
-            crew["pool"] = stack.enter_context(open_stock_pool())
+            crew = {"backend": stack.enter_context(open_stock_pool())}
         yield run_it
 
 
@@ -147,7 +150,7 @@ def test_a_pool_of_the_standard_library_gives_the_oracle_s_answer(
     write_logs: WriteLogs, contents: list[bytes], size: int
 ) -> None:
     with open_stock_pool() as pool:
-        check(run(FLOWS, write_logs(*contents), pool=pool, split_size=size), contents)
+        check(run(FLOWS, write_logs(*contents), backend=pool, split_size=size), contents)
 
 
 @pytest.mark.parametrize("size", [1, 100, 1000, None])
@@ -408,18 +411,23 @@ def test_a_mapper_that_tells_the_truth_is_believed(write_logs: WriteLogs, run_by
     assert run_by(write_logs(b"x\n" * 9), job).stats.counted == 9
 
 
-@dataclass
-class BadPool:
-    """Does one of its tasks ``times`` times."""
+class BadBackend(ThisProcess):
+    """Runs its second call ``times`` times and returns all that they have counted."""
 
-    times: int
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.calls, self.times = count(), times
 
-    def imap_unordered(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], /
-    ) -> Iterator[Any]:
-        for number, task in enumerate(iterable):
-            for _ in range(self.times if number == 1 else 1):
-                yield func(task)
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Call:
+        times = self.times if next(self.calls) == 1 else 1
+
+        def repeat(*values: Any) -> Partial:
+            total = Partial(EMPTY)
+            for _ in range(times):
+                total = merge(total, function(*values), 0)
+            return total
+
+        return super().submit(repeat, *arguments)
 
 
 @pytest.mark.parametrize("times", [0, 2])
@@ -429,7 +437,7 @@ def test_a_split_that_is_lost_or_counted_twice_ends_the_run(
 ) -> None:
     paths = write_logs(LOG, *others)
     with pytest.raises(ConservationError, match="nothing was written"):
-        run(FLOWS, paths, output=old_output, split_size=500, pool=BadPool(times))
+        run(FLOWS, paths, output=old_output, split_size=500, backend=BadBackend(times))
 
 
 def truncate(path: Path) -> None:
@@ -548,10 +556,10 @@ def test_progress_that_raises_while_a_stream_is_read_ends_the_run(
 def test_a_pool_that_was_given_stays_open(write_logs: WriteLogs) -> None:
     paths = write_logs(LOG)
     with open_stock_pool() as pool:
-        check(run(FLOWS, paths, pool=pool, split_size=500), [LOG])
+        check(run(FLOWS, paths, backend=pool, split_size=500), [LOG])
         with pytest.raises(TaskError):
-            run(line_job(divide), paths, pool=pool, split_size=500)
-        check(run(FLOWS, paths, pool=pool, split_size=500), [LOG])
+            run(line_job(divide), paths, backend=pool, split_size=500)
+        check(run(FLOWS, paths, backend=pool, split_size=500), [LOG])
 
 
 def test_a_run_leaves_nothing_known_behind(write_logs: WriteLogs) -> None:

@@ -1,17 +1,18 @@
-"""A Pool of mapper processes that no killed worker can hang.
+"""A pool of worker processes that no killed worker can hang.
 
 ::
 
-    tasks ──▶ waiting ──▶ pipe ──▶ worker: function(task) ──▶ pipe ──▶ results
-                 ▲                            │
-                 └───────── again ◀── killed ─┘        four times killed ──▶ WorkerLostError
+    submit ──▶ waiting ──▶ pipe ──▶ worker: function(*arguments) ──▶ pipe ──▶ wait, fetch
+                  ▲                            │
+                  └───────── again ◀── killed ─┘        four times killed ──▶ WorkerLostError
 
 ``multiprocessing.Pool`` loses the task of a killed worker and waits for it for ever (CPython
 gh-66587), and its ``terminate`` can hang on a killed idle one (gh-73945), because its workers share
 a pipe. Here each worker has a pipe of its own and holds one task at a time, so the parent always
 knows what a dead one held. An end of file on its pipe is the one sign of a death, busy or idle.
 
-The interface is that of the standard library's Pool as far as the engine needs it. The parent is
+An answer is kept in the parent as the bytes that the worker has pickled. They are passed on to the
+worker that needs them, and unpickled in the parent only when somebody fetches them. The parent is
 one thread; no lock is held by anyone.
 """
 
@@ -23,66 +24,64 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
-from mapreduce.backends.worker import SIGNALS, work
-from mapreduce.errors import TaskError, WorkerLostError
+from mapreduce.backends.worker import ERROR, SIGNALS, packed_call, result_of, send, work
+from mapreduce.errors import WorkerLostError
 
 ATTEMPTS: Final = 4
 """Workers that a task may cost before the run gives up, as in Hadoop and Spark."""
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
+@dataclass(slots=True, eq=False)
+class Task:
+    """A handle: a call on its way to a worker, or the answer of the worker that has run it."""
 
-@dataclass(slots=True)
-class _Task:
-    function: Callable[[Any], Any]
-    argument: object
+    title: str
+    call: bytes
+    needed: list[Task]
     lost: int = 0
+    answer: bytes = b""
+
+    def send(self, connection: Connection) -> None:
+        """Send the call, with the answers of the tasks that it needs, to a worker."""
+        send(connection, self.call, [task.answer for task in self.needed])
+
+    def finish(self, answer: bytes) -> None:
+        """Keep the answer and forget the call."""
+        self.answer, self.call, self.needed = answer, b"", []
 
 
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
-    task: _Task | None = None
+    task: Task | None = None
 
 
 class Pool:
-    """Up to ``processes`` workers, started as tasks come, each after ``initializer(*initargs)``.
+    """Up to ``processes`` workers, started as tasks come. See ``Backend``.
 
-    ``tick`` is called at least ten times a second while results are awaited and may raise to stop
-    the run. Leaving the ``with`` block kills all workers. Raises ``ValueError`` for arguments that
-    cannot be.
+    Leaving the ``with`` block kills all workers. Raises ``ValueError`` for arguments that cannot
+    be.
     """
 
-    def __init__(
-        self,
-        processes: int | None = None,
-        initializer: Callable[..., object] | None = None,
-        initargs: Iterable[Any] = (),
-        *,
-        start_method: str | None = None,
-        tick: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._processes = os.cpu_count() or 1 if processes is None else processes
-        if self._processes < 1:
+    sees_local_files = True
+
+    def __init__(self, processes: int | None = None, *, start_method: str | None = None) -> None:
+        self.workers = self.capacity = os.cpu_count() or 1 if processes is None else processes
+        if self.workers < 1:
             raise ValueError("a pool needs at least one process")
         self._context = _context(start_method)
-        self._setup = (initializer, tuple(initargs))
-        self._tick = tick
         self._workers: dict[Connection, _Worker] = {}
-        self._waiting: deque[_Task] = deque()
-        self._call: object = None
+        self._waiting: deque[Task] = deque()
         self._closed = False
 
     def __enter__(self) -> Pool:
@@ -94,88 +93,86 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.terminate()
+        self.close()
 
-    def imap_unordered(self, function: Callable[[_T], _R], tasks: Iterable[_T]) -> Iterator[_R]:
-        """Yield ``function(task)`` for each task as it is finished.
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Task:
+        """Give a call to an idle worker, or to a new one; it waits if all workers are busy.
 
-        A task is taken from ``tasks`` only when a worker is free for it. Raises ``TaskError`` if
-        the function raises (a ``MapReduceError`` as itself) and ``WorkerLostError`` if a task has
-        cost four workers. An error, abandoning the iterator, or the next call ends the workers
-        that are busy.
+        The result that a handle among the arguments names is passed on as its worker has pickled
+        it. Raises whatever pickling the other arguments raises.
         """
         if self._closed:
             raise ValueError("the pool is closed")
-        self._abandon()
-        call = self._call = object()
-        source = iter(tasks)
-        exhausted = False
-        try:
-            while True:
-                while not exhausted and self._has_room():
-                    try:
-                        self._waiting.append(_Task(function, next(source)))
-                    except StopIteration:
-                        exhausted = True
-                    self._dispatch()
-                self._dispatch()  # also what dead workers have left
-                if not self._busy():
-                    return
-                for result in self._results():
-                    yield result
-                    if call is not self._call:
-                        raise RuntimeError("the pool is closed, or a later call has taken it")
-        finally:
-            if call is self._call:
-                self._abandon()
+        positions = [n for n, argument in enumerate(arguments) if isinstance(argument, Task)]
+        task = Task(
+            str(next((a for a in arguments if not isinstance(a, Task)), function)),
+            packed_call(function, arguments, positions),
+            [arguments[n] for n in positions],
+        )
+        self._waiting.append(task)
+        self._dispatch()
+        return task
 
-    def terminate(self) -> None:
-        """Kill all workers and wait until they are gone; the pool is closed."""
-        self._closed, self._call = True, None
+    def wait(self, seconds: float, /) -> list[Task]:
+        """Return the tasks that workers have answered; run those of dead workers again.
+
+        Raises ``TaskError`` if a call has raised (a ``MapReduceError`` as itself), and
+        ``WorkerLostError`` if a task has cost four workers.
+        """
+        self._dispatch()  # also what dead workers have left
+        if not self._busy():
+            return []
+        ready = cast(list[Connection], wait(list(self._workers), timeout=seconds))
+        for connection in () if ready else self._dead():
+            self._bury(connection)
+        return [task for connection in ready if (task := self._receive(connection))]
+
+    def fetch(self, task: Task, /) -> Any:
+        """Unpickle the result of a task; raises ``TaskError`` if that raises."""
+        return result_of(task.answer)
+
+    def cancel(self) -> None:
+        """Forget the unfinished tasks, and kill the workers that are at them."""
+        self._waiting.clear()
+        for connection in self._busy():
+            self._dismiss(connection)
+
+    def close(self) -> None:
+        """Kill all workers and wait until they are gone."""
+        self._closed = True
         for worker in self._workers.values():
             worker.process.kill()
         for connection in list(self._workers):
             self._dismiss(connection)
 
-    def _abandon(self) -> None:
-        """Forget the tasks of a call, and the workers that are at them."""
-        self._waiting.clear()
-        for connection in self._busy():
-            self._dismiss(connection)
-
     def _busy(self) -> list[Connection]:
         return [connection for connection, worker in self._workers.items() if worker.task]
-
-    def _has_room(self) -> bool:
-        return len(self._waiting) + len(self._busy()) < self._processes
 
     def _dispatch(self) -> None:
         """Give the waiting tasks to idle workers, and to new ones while there may be more."""
         idle = [connection for connection, worker in self._workers.items() if not worker.task]
-        while self._waiting and (idle or len(self._workers) < self._processes):
+        while self._waiting and (idle or len(self._workers) < self.workers):
             was_idle = bool(idle)
             connection = idle.pop() if was_idle else self._hire()
             task = self._workers[connection].task = self._waiting.popleft()
-            message = ForkingPickler.dumps((task.function, task.argument))
             try:
-                connection.send_bytes(message)
+                task.send(connection)
             except OSError:  # the end of file that follows brings the task back
                 task.lost -= was_idle  # it died idle: no fault of this task
 
-    def _results(self) -> Iterator[Any]:
-        """Wait a little, and yield what the workers have sent."""
-        self._tick()
-        ready = cast(list[Connection], wait(list(self._workers), timeout=0.1))
-        for connection in () if ready else self._dead():
+    def _receive(self, connection: Connection) -> Task | None:
+        """Return the task that a worker has answered, or raise its error; bury a dead worker."""
+        try:
+            answer = connection.recv_bytes()
+        except (EOFError, OSError):
             self._bury(connection)
-        for connection in ready:
-            try:
-                message = connection.recv_bytes()
-            except (EOFError, OSError):
-                self._bury(connection)
-                continue
-            self._workers[connection].task = None
-            yield _value(message)
+            return None
+        worker = self._workers[connection]
+        task, worker.task = cast(Task, worker.task), None
+        task.finish(answer)
+        if answer.startswith(ERROR):
+            result_of(answer)
+        return task
 
     def _dead(self) -> list[Connection]:
         """Return the workers that are gone although a child of theirs still holds the pipe."""
@@ -190,12 +187,12 @@ class Pool:
         task.lost += 1
         if task.lost >= ATTEMPTS:
             raise WorkerLostError(
-                f"{task.argument}: killed {task.lost} workers, one after the other; "
+                f"{task.title}: killed {task.lost} workers, one after the other; "
                 "look at these bytes, or for too little memory"
             )
         self._waiting.appendleft(task)
 
-    def _dismiss(self, connection: Connection) -> _Task | None:
+    def _dismiss(self, connection: Connection) -> Task | None:
         worker = self._workers.pop(connection)
         connection.close()
         worker.process.kill()  # the pipe may have ended before the process has
@@ -218,7 +215,7 @@ class Pool:
         ours, theirs = self._context.Pipe()
         inherited = [*self._workers, ours] if self._context.get_start_method() == "fork" else []
         process = cast(Any, self._context).Process(
-            target=work, args=(theirs, inherited, *self._setup), daemon=True
+            target=work, args=(theirs, inherited), daemon=True
         )
         if self._context.get_start_method() != "fork":
             resource_tracker.ensure_running()  # else starting the worker does, and unblocks signals
@@ -226,17 +223,6 @@ class Pool:
             process.start()
             self._workers[ours] = _Worker(process)
         return ours
-
-
-def _value(message: bytes) -> Any:
-    """Return the value in a worker's answer, or raise the error in it."""
-    try:
-        error, value = ForkingPickler.loads(message)
-    except BaseException as failure:
-        raise TaskError.of("in a result that cannot be unpickled", failure) from failure
-    if error is not None:
-        raise error
-    return value
 
 
 def _context(start_method: str | None) -> BaseContext:

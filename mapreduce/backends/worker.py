@@ -1,14 +1,20 @@
-"""The worker's side of the Pool: one task after the other, each answered with (error, value).
+"""The worker's side of the Pool: it runs one call after the other and answers each.
 
-Whatever the job's code raises, even ``SystemExit``, is an answer; whatever cannot travel is told as
-a ``TaskError`` with its traceback.
+A call comes in parts: how many parts follow, then the pickled (function, arguments, positions),
+then, for each position, the result of an earlier call that belongs at that position among the
+arguments, as the bytes that its worker has pickled. All parts are received before anything else is
+done, so that parent and worker never both wait for the other to read.
+
+An answer is one byte, ``RESULT`` or ``ERROR``, and then the pickled result or exception. Whatever
+the job's code raises, even ``SystemExit``, is an answer; what cannot be pickled is answered as a
+``TaskError`` with its traceback.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -17,55 +23,72 @@ from typing import Any, Final
 from mapreduce.errors import MapReduceError, TaskError
 
 SIGNALS: Final = {signal.SIGINT, signal.SIGTERM}
+RESULT: Final = b"+"
+ERROR: Final = b"-"
 
 
-def work(
-    connection: Connection,
-    inherited: Iterable[Connection],
-    initializer: Callable[..., object] | None,
-    initargs: Iterable[Any],
-) -> None:
-    """Be a worker: do one task after the other until the parent closes the pipe or is gone."""
+def work(connection: Connection, inherited: Iterable[Connection]) -> None:
+    """Be a worker: run one call after the other until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for other in inherited:
         other.close()  # so that an end of file means that the parent is gone
-    failure = _failure(lambda: initializer(*initargs)) if initializer else None
     try:
         while True:
-            message = connection.recv_bytes()
-            connection.send_bytes(_answer(message) if failure is None else failure)
+            connection.send_bytes(_answer(_receive(connection)))
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _answer(message: bytes) -> bytes:
-    """Run the task in a message; return the pickled (error, value)."""
-    answer = b""
-
-    def run() -> None:
-        nonlocal answer
-        function, argument = ForkingPickler.loads(message)
-        answer = bytes(ForkingPickler.dumps((None, function(argument))))
-
-    return _failure(run) or answer
+def send(connection: Connection, call: bytes, answers: Sequence[bytes]) -> None:
+    """Send a call to a worker: what ``packed_call`` returned, then the answers that it needs."""
+    connection.send_bytes(len(answers).to_bytes(2))
+    connection.send_bytes(call)
+    for answer in answers:
+        connection.send_bytes(answer, len(RESULT))
 
 
-def _failure(function: Callable[[], object]) -> bytes | None:
-    """Call a function of the job; return whatever it raises, even SystemExit, as an answer."""
+def packed_call(
+    function: Callable[..., Any], arguments: Sequence[Any], positions: Sequence[int]
+) -> bytes:
+    """Return a call as bytes; the arguments at these positions are sent behind it."""
+    rest = [None if n in positions else argument for n, argument in enumerate(arguments)]
+    return bytes(ForkingPickler.dumps((function, rest, positions)))
+
+
+def result_of(answer: bytes) -> Any:
+    """Return the result in a worker's answer, or raise the error in it."""
     try:
-        function()
+        value = ForkingPickler.loads(memoryview(answer)[len(RESULT) :])
+    except (Exception, SystemExit) as failure:
+        raise TaskError.of("in a result that cannot be unpickled", failure) from failure
+    if answer.startswith(ERROR):
+        raise value
+    return value
+
+
+def _receive(connection: Connection) -> list[bytes]:
+    number = int.from_bytes(connection.recv_bytes())
+    return [connection.recv_bytes() for _ in range(number + 1)]
+
+
+def _answer(parts: list[bytes]) -> bytes:
+    """Run a call; return its result or whatever it raises, even SystemExit, as an answer."""
+    try:
+        function, arguments, positions = ForkingPickler.loads(parts[0])
+        while positions:
+            arguments[positions.pop()] = ForkingPickler.loads(parts.pop())
+        return RESULT + ForkingPickler.dumps(function(*arguments))
     except MapReduceError as error:
-        with suppress(Exception):  # it must travel and arrive; if not, it is told as any other
-            answer = bytes(ForkingPickler.dumps((error, None)))
-            ForkingPickler.loads(answer)
+        with suppress(Exception):  # it must be picklable and unpicklable, or it is told as others
+            answer = ERROR + ForkingPickler.dumps(error)
+            ForkingPickler.loads(answer[len(ERROR) :])
             return answer
         return _told(error)
     except BaseException as error:  # noqa: BLE001 - reported, not swallowed
         return _told(error)
-    return None
 
 
 def _told(error: BaseException) -> bytes:
-    return bytes(ForkingPickler.dumps((TaskError.of("in a worker", error), None)))
+    return ERROR + ForkingPickler.dumps(TaskError.of("in a worker", error))

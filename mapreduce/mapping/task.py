@@ -27,7 +27,7 @@ class MapSettings:
 
     Blocks of ``block_size`` bytes; the first ``wanted`` malformed lines are located, and all of
     them go to the ``spool`` if there is one. No line may have more than ``max_line`` bytes, no
-    worker more than ``max_keys`` distinct keys.
+    worker more than ``max_keys`` distinct keys. ``run`` is unlike that of any other run.
     """
 
     mapper: Mapper
@@ -36,13 +36,14 @@ class MapSettings:
     max_line: int = MAX_LINE
     max_keys: int = MAX_KEYS
     spool: Spool | None = None
+    run: str = ""
 
 
 _NEWLINE = re.compile(rb"\n")  # a memoryview has no find
 
-_warm: dict[Mapper, Combiner] = {}
-"""Combiners between two splits, so that a worker judges each key once. One is taken out while it
-counts: what a failed split has left in it reaches no other."""
+_warm: dict[tuple[str, Mapper], Combiner] = {}
+"""The combiners of a run between two tasks, so that a worker judges each key once. One is taken out
+while it counts, so that what a failed split has left in it reaches no other."""
 
 
 def map_task(task: Split | Batch, settings: MapSettings, *, tick: Tick | None = None) -> Partial:
@@ -59,10 +60,11 @@ def map_splits(
     has become shorter or cannot be read any more, ``LimitError`` for too many keys.
     """
     total, combiners = Partial(EMPTY), dict[Mapper, Combiner]()
+    _forget_other_runs(settings.run)
     for split in splits:
         mapper = split.source.mapper or settings.mapper
         if mapper not in combiners:
-            combiners[mapper] = _warm.pop(mapper) if mapper in _warm else mapper.start()
+            combiners[mapper] = _combiner(settings.run, mapper)
         total = _map_into(total, combiners[mapper], split, settings, tick)
     for combiner in combiners.values():
         drained = combiner.drain()
@@ -72,8 +74,22 @@ def map_splits(
             counted=total.counted + drained.counted,
             skipped=total.skipped + drained.skipped,
         )
-    _warm.update(combiners)
+    _warm.update({(settings.run, mapper): combiner for mapper, combiner in combiners.items()})
     return total
+
+
+def _combiner(run: str, mapper: Mapper) -> Combiner:
+    """Return the combiner that an earlier task of the run has left here, or a new one."""
+    try:
+        return _warm.pop((run, mapper))
+    except KeyError:
+        return mapper.start()
+
+
+def _forget_other_runs(run: str) -> None:
+    """Drop the combiners that tasks of any other run have left here."""
+    for key in [key for key in list(_warm) if key[0] != run]:
+        _warm.pop(key, None)  # another thread may have been faster
 
 
 def _map_into(

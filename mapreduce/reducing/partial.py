@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.totals import Totals
@@ -12,8 +12,7 @@ from mapreduce.reducing.totals import Totals
 class Partial:
     """The totals of some splits, what became of their lines, and the first malformed of them.
 
-    Conservation: ``lines == counted + skipped + malformed``. ``level`` is its height in the tree of
-    merges: 0 as a mapper made it.
+    Conservation: ``lines == counted + skipped + malformed``.
     """
 
     totals: Totals
@@ -24,4 +23,3 @@ class Partial:
     skipped: int = 0
     malformed: int = 0
     rejects: tuple[Reject, ...] = ()
-    level: int = field(default=0, compare=False)

@@ -1,71 +1,148 @@
-"""Merge partial results two by two, inside the pool, as soon as two of one level are there.
+"""Merge partial results two by two, in the backend, as soon as two of one level are there.
 
-So the merges form a tree whose depth is about the logarithm of the number of splits. The parent
-only passes partials on. Merging is commutative and associative, so that the order in which splits
-happen to end cannot be seen in the result.
+A partial result that a mapper has made is of level 0, a merged one is one level above the higher of
+its two parts. So the merges form a tree whose depth is about the logarithm of the number of tasks.
+The parent keeps handles and levels; it looks at nothing but the last result. Merging is commutative
+and associative, so that the order in which tasks happen to finish cannot be seen in the result.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, Final, cast
 
+from mapreduce.backends.backend import Backend, Handle
 from mapreduce.errors import LimitError
 from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
 
+PATIENCE: Final = 0.1
+"""Seconds between two looks at whether the run should stop."""
 
-class MapPool(Protocol):
-    """All that is needed of a pool; ``multiprocessing.Pool`` has it too."""
-
-    def imap_unordered(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], /
-    ) -> Iterator[Any]:
-        """Yield ``func(task)`` for each task in any order."""
+_END: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
-    """The task of merging two partials."""
+class _Call:
+    """A function, the level of its result, and its arguments."""
 
-    left: Partial
-    right: Partial
+    function: Callable[..., Partial]
+    level: int
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """Merges two partials; raises ``LimitError`` for more than ``max_keys`` distinct keys."""
+
+    wanted: int
+    max_keys: int
 
     def __str__(self) -> str:
-        return f"merging two partial results of {self.left.lines + self.right.lines} lines"
+        return "merging two partial results"
+
+    def __call__(self, left: Partial, right: Partial) -> Partial:
+        try:
+            result = merge(left, right, self.wanted)
+        except MemoryError as error:
+            raise LimitError.of_memory(f"{self} of {left.lines + right.lines} lines") from error
+        if len(result.totals) > self.max_keys:
+            raise LimitError.of_keys("all inputs together", self.max_keys)
+        return result
+
+
+class _Ready:
+    """The partial results, or handles of them, that are to be merged, by their levels."""
+
+    def __init__(self, done: Iterable[Partial]) -> None:
+        self._levels: defaultdict[int, list[Partial | Handle]] = defaultdict(list, {0: [*done]})
+
+    def add(self, level: int, result: Handle) -> None:
+        self._levels[level].append(result)
+
+    def take_pair(self) -> tuple[int, tuple[Any, Any]] | None:
+        """Take two results of one level; return them behind the level that they have merged."""
+        for level, results in self._levels.items():
+            if len(results) >= 2:
+                return level + 1, (results.pop(), results.pop())
+        return None
+
+    def take_lowest_pair(self) -> tuple[int, tuple[Any, Any]] | None:
+        """Take the results of the two lowest levels, if there are so many."""
+        levels = sorted(level for level, results in self._levels.items() if results)
+        if len(levels) < 2:
+            return None
+        low, high = levels[:2]
+        return high + 1, (self._levels[low].pop(), self._levels[high].pop())
+
+    def whole(self, backend: Backend) -> Partial:
+        """Return the only result that is left, or an empty one if there never was any."""
+        left = [result for results in self._levels.values() for result in results]
+        if not left:
+            return Partial(EMPTY)
+        (whole,) = left
+        return whole if isinstance(whole, Partial) else cast(Partial, backend.fetch(whole))
 
 
 def map_reduce(
-    pool: MapPool,
+    backend: Backend,
     map_task: Callable[[Any], Partial],
     tasks: Iterable[Any],
     *,
     done: Iterable[Partial] = (),
     wanted: int,
     max_keys: int = sys.maxsize,
-    mapped: Callable[[Partial], object],
+    mapped: Callable[[Any], object],
+    tick: Callable[[], object] = lambda: None,
 ) -> Partial:
     """Map every task and merge all partials into one; keep the first ``wanted`` rejects.
 
-    A task is a split, or whatever ``map_task`` takes. ``done`` are partials that are there already.
-    ``mapped`` is called with the partial of each task as it arrives. Raises
-    ``LimitError`` for more than ``max_keys`` distinct keys.
+    A task is a split, or whatever ``map_task`` takes; it is taken from ``tasks`` only when the
+    backend has room for it. ``done`` are partials that are there already. ``mapped`` is called with
+    each task when it has been mapped, and ``tick`` at least ten times a second unless the backend
+    works in this thread. Both may raise to end the run. Raises ``LimitError`` for more than
+    ``max_keys`` distinct keys.
     """
-    ready = list(done)
-    step = partial(_step, map_task, wanted, max_keys)
-    remaining = iter(tasks)
-    while True:
-        for result in pool.imap_unordered(step, _tasks(ready, remaining)):
-            ready.append(result)
-            if result.level == 0:
-                mapped(result)
-        if len(ready) < 2:
-            return ready.pop() if ready else Partial(EMPTY)
+    merging = Merging(wanted, max_keys)
+    ready, remaining, unfinished = _Ready(done), iter(tasks), dict[Handle, _Call]()
+    try:
+        while True:
+            while len(unfinished) < backend.capacity:
+                call = _next_call(ready, remaining, map_task, merging)
+                if call is None:
+                    break
+                unfinished[backend.submit(call.function, *call.arguments)] = call
+            if not unfinished:
+                return ready.whole(backend)
+            tick()
+            for handle in backend.wait(PATIENCE):
+                call = unfinished.pop(handle)
+                ready.add(call.level, handle)
+                if call.function is map_task:
+                    mapped(*call.arguments)
+    finally:
+        backend.cancel()
+
+
+def _next_call(
+    ready: _Ready, tasks: Iterator[Any], map_task: Callable[[Any], Partial], merging: Merging
+) -> _Call | None:
+    """Return what can be done now, or ``None`` if that depends on what is unfinished.
+
+    Two results of one level are merged before another task is begun. Merging whatever comes would
+    add one task after the other to one ever larger partial, a chain and no tree. What is left when
+    there are no more tasks is merged whatever its level.
+    """
+    if pair := ready.take_pair():
+        return _Call(merging, *pair)
+    if (task := next(tasks, _END)) is not _END:
+        return _Call(map_task, 0, (task,))
+    pair = ready.take_lowest_pair()
+    return _Call(merging, *pair) if pair else None
 
 
 def merge(left: Partial, right: Partial, wanted: int) -> Partial:
@@ -79,54 +156,8 @@ def merge(left: Partial, right: Partial, wanted: int) -> Partial:
         skipped=left.skipped + right.skipped,
         malformed=left.malformed + right.malformed,
         rejects=tuple(sorted(left.rejects + right.rejects, key=_place)[:wanted]),
-        level=max(left.level, right.level) + 1,
     )
 
 
 def _place(reject: Reject) -> tuple[int, int]:
     return reject.index, reject.offset
-
-
-def _tasks(ready: list[Partial], remaining: Iterator[Any]) -> Iterator[Any]:
-    """Yield a merge whenever two partials of one level are ready, else the next task.
-
-    Merging whatever comes would add one split after the other to one ever larger partial, a chain
-    and no tree. What is left when there are no more tasks is merged anyway.
-    """
-    while True:
-        if pair := _pair(ready):
-            yield Merge(*pair)
-        elif task := next(remaining, None):
-            yield task
-        else:
-            break
-    while len(ready) >= 2:
-        ready.sort(key=attrgetter("level"), reverse=True)
-        yield Merge(ready.pop(), ready.pop())
-
-
-def _pair(ready: list[Partial]) -> tuple[Partial, Partial] | None:
-    """Take two partials of one level out of those that are ready, if there are two."""
-    waiting: dict[int, Partial] = {}
-    for part in ready:
-        other = waiting.setdefault(part.level, part)
-        if other is not part:
-            ready[:] = [rest for rest in ready if rest is not part and rest is not other]
-            return other, part
-    return None
-
-
-def _step(map_task: Callable[[Any], Partial], wanted: int, max_keys: int, task: Any) -> Partial:
-    if isinstance(task, Merge):
-        return _merge_within(task, wanted, max_keys)
-    return map_task(task)
-
-
-def _merge_within(task: Merge, wanted: int, max_keys: int) -> Partial:
-    try:
-        result = merge(task.left, task.right, wanted)
-    except MemoryError as error:
-        raise LimitError.of_memory(str(task)) from error
-    if len(result.totals) > max_keys:
-        raise LimitError.of_keys("all inputs together", max_keys)
-    return result

@@ -1,4 +1,4 @@
-"""Who counts: this process, a pool of ours, or the caller's pool.
+"""Who counts: this process, a pool of ours, or the caller's backend.
 
 Starting processes must never cost more than it saves. A small input stays here. So does one with
 ever new keys: to send those to and fro between processes takes longer than to count them.
@@ -13,25 +13,17 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final
 
+from mapreduce.backends.backend import Backend
+from mapreduce.backends.this_process import ThisProcess
 from mapreduce.kernel.pace import Pace
 from mapreduce.mapping.task import MapSettings, cool, map_splits, map_task
 from mapreduce.options import Options
 from mapreduce.reducing.partial import Partial
-from mapreduce.reducing.tree import MapPool
 from mapreduce.splits.split import Split, batches
 
 HEAVY: Final = 0.25
 """Bytes of packed counts for each byte of a trial from which on a pool does not pay: two addresses
 as a key have 0.34 and are counted by one process in half the time, ports and protocols 0.05."""
-
-
-class InParent:
-    """The pool that is no pool: this process itself."""
-
-    def imap_unordered(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], /
-    ) -> Iterator[Any]:
-        return map(func, iterable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Crew:
     A task of a pool is a split or a batch. In the parent there is one task of all splits.
     """
 
-    pool: MapPool
+    backend: Backend
     count: Callable[[Any], Partial]
     tasks: Iterable[Any]
     workers: int
@@ -59,14 +51,17 @@ def gather(
     share: int,
     options: Options,
 ) -> Iterator[Crew]:
-    """Yield who counts: the given pool, else this process if that is best, else a pool of ours.
+    """Yield who counts: the given backend, else this process if that is best, else a pool of ours.
 
     Whoever counts does so with these ``settings``. Splits are small if they cost less than
     ``share``; a task of a pool is a batch of them.
     """
     count = partial(map_task, settings=settings)
-    if options.pool is not None:
-        yield Crew(options.pool, count, batches(splits, share), processes)
+    if options.backend is not None:
+        try:
+            yield Crew(options.backend, count, batches(splits, share), processes)
+        finally:
+            cool()
         return
     head = [] if processes == 1 or not options.may_stay else _take(splits, pace.pays_from)
     small = options.may_stay and sum(split.cost for split in head) < pace.pays_from
@@ -74,7 +69,7 @@ def gather(
         trial = count(head[0]) if not small and head and _can_be_tried(head[0], pace) else None
         if small or (trial and _is_heavy(trial)):
             here = partial(map_splits, settings=settings, tick=options.tick)
-            yield Crew(InParent(), here, [chain(head, splits)], 1, in_parent=True)
+            yield Crew(ThisProcess(), here, [chain(head, splits)], 1, in_parent=True)
             return
     finally:
         cool()
@@ -83,8 +78,7 @@ def gather(
     tasks = batches(chain(head[len(done) :], splits), share)
     from mapreduce.backends.pool import Pool  # noqa: PLC0415 - multiprocessing costs a small run 15 ms
 
-    start_method, tick = options.start_method, options.tick
-    with Pool(processes, start_method=start_method, tick=lambda: tick(0)) as own:
+    with Pool(processes, start_method=options.start_method) as own:
         yield Crew(own, count, tasks, processes, done=done)
 
 

@@ -16,18 +16,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import faulty
 import pytest
-from faulty import Deadly, processes, wait_until, workers_of
+from faulty import Deadly, map_over, processes, wait_until, workers_of
 
 from mapreduce import run
 from mapreduce.backends.pool import ATTEMPTS, Pool
-from mapreduce.errors import InputError, MapReduceError, TaskError, WorkerLostError
+from mapreduce.errors import InputError, TaskError, WorkerLostError
 from mapreduce.jobs.flowlogs.job import FlowLogs
 
 pytestmark = [
@@ -62,7 +61,7 @@ def _no_child_is_left() -> Iterator[None]:
 
 def meet(pool: Pool, number: int, place: Path) -> set[int]:
     """Bring a pool to its full number of workers; return their process ids."""
-    pids = set(pool.imap_unordered(partial(faulty.meet, place, number), range(number)))
+    pids = set(map_over(pool, partial(faulty.meet, place, number), range(number)))
     assert len(pids) == number
     return pids
 
@@ -72,7 +71,7 @@ def meet(pool: Pool, number: int, place: Path) -> set[int]:
 
 def test_every_task_gives_its_result_once(start_method: str) -> None:
     with Pool(2, start_method=start_method) as pool:
-        results = list(pool.imap_unordered(faulty.double, range(100)))
+        results = list(map_over(pool, faulty.double, range(100)))
     assert sorted(results) == [faulty.double(number) for number in range(100)]
 
 
@@ -85,26 +84,13 @@ def test_a_pool_serves_many_calls_with_the_same_workers(start_method: str, tmp_p
 
 def test_no_tasks_start_no_process() -> None:
     with Pool(2) as pool:
-        assert list(pool.imap_unordered(faulty.double, [])) == []
+        assert list(map_over(pool, faulty.double, [])) == []
         assert multiprocessing.active_children() == []
-
-
-@pytest.mark.parametrize("number", [0, 1, 2, 3])
-def test_a_call_ends_with_its_last_result(number: int) -> None:
-    """Nothing is awaited when nothing can come any more, not even for one tick."""
-    received: list[int] = []
-    when_ticked: list[int] = []
-    with Pool(1, tick=lambda: when_ticked.append(len(received))) as pool:
-        for call in (1, 2):
-            for result in pool.imap_unordered(faulty.double, range(number)):
-                received.append(result)  # noqa: PERF402 - one by one, so that ticks see it
-            assert len(received) == call * number
-            assert max(when_ticked, default=-1) < len(received)
 
 
 def test_workers_are_started_only_as_tasks_come(start_method: str) -> None:
     with Pool(4, start_method=start_method) as pool:
-        assert sorted(pool.imap_unordered(faulty.double, [1, 2])) == [2, 4]
+        assert sorted(map_over(pool, faulty.double, [1, 2])) == [2, 4]
         assert 1 <= len(multiprocessing.active_children()) <= 2
 
 
@@ -119,7 +105,7 @@ def test_a_task_is_taken_only_when_a_worker_is_free(start_method: str) -> None:
             yield number
 
     with Pool(2, start_method=start_method) as pool:
-        results = pool.imap_unordered(faulty.double, tasks())
+        results = map_over(pool, faulty.double, tasks())
         assert taken == 0
         for _ in results:
             assert taken - received <= 2
@@ -136,7 +122,7 @@ def test_tasks_may_be_made_from_results() -> None:
             yield results[-1]
 
     with Pool(1) as pool:
-        for result in pool.imap_unordered(faulty.double, tasks()):
+        for result in map_over(pool, faulty.double, tasks()):
             results.append(result)  # noqa: PERF402 - the tasks look at it
     assert results == [1, 2, 4, 8, 16, 32]
 
@@ -148,44 +134,21 @@ def test_an_error_of_the_tasks_iterator_ends_the_call_and_not_the_pool() -> None
 
     with Pool(2) as pool:
         with pytest.raises(InputError, match="the input was truncated"):
-            list(pool.imap_unordered(faulty.double, tasks()))
-        assert sorted(pool.imap_unordered(faulty.double, [3, 4])) == [6, 8]
+            list(map_over(pool, faulty.double, tasks()))
+        assert sorted(map_over(pool, faulty.double, [3, 4])) == [6, 8]
 
 
 def test_large_tasks_and_results_do_not_deadlock(start_method: str) -> None:
     tasks = [bytes([number]) * (4 * MEGABYTE) + b"end" for number in range(6)]
     with Pool(2, start_method=start_method) as pool:
-        results = sorted(pool.imap_unordered(faulty.reverse, tasks))
+        results = sorted(map_over(pool, faulty.reverse, tasks))
     assert results == sorted(task[::-1] for task in tasks)
-
-
-def test_the_initializer_runs_in_each_worker_with_its_arguments(start_method: str) -> None:
-    with Pool(2, faulty.set_initial, ("a", 1), start_method=start_method) as pool:
-        assert list(pool.imap_unordered(faulty.get_initial, range(4))) == [("a", 1)] * 4
-
-
-def test_an_initializer_that_raises_is_a_task_error(start_method: str) -> None:
-    with Pool(2, faulty.fail, ("no start",), start_method=start_method) as pool:
-        with pytest.raises(TaskError) as caught:
-            list(pool.imap_unordered(faulty.double, range(4)))
-        assert_clear(caught.value, "ValueError: no start", "fail")
-
-
-def test_an_initializer_that_kills_its_worker_ends_the_call() -> None:
-    with Pool(2, os._exit, (1,)) as pool, pytest.raises(WorkerLostError):
-        list(pool.imap_unordered(faulty.double, range(4)))
-
-
-@pytest.mark.timeout(10)
-def test_a_long_error_of_the_initializer_does_not_deadlock_with_a_large_task() -> None:
-    with Pool(1, faulty.fail_at_length, (4 * MEGABYTE,)) as pool, pytest.raises(TaskError):
-        list(pool.imap_unordered(faulty.reverse, [bytes(4 * MEGABYTE)]))
 
 
 def test_leaving_the_context_leaves_no_process(start_method: str) -> None:
     with Pool(2, start_method=start_method) as pool:
-        assert len(list(pool.imap_unordered(faulty.double, range(4)))) == 4
-        busy = pool.imap_unordered(faulty.sleep, [0, 600])
+        assert len(list(map_over(pool, faulty.double, range(4)))) == 4
+        busy = map_over(pool, faulty.sleep, [0, 600])
         assert next(busy) == 0
         workers = {worker.pid for worker in workers_of(os.getpid())}
         assert len(workers) == 2
@@ -197,30 +160,9 @@ def test_leaving_the_context_leaves_no_process(start_method: str) -> None:
 
 def test_an_exception_in_the_context_leaves_no_process() -> None:
     with suppress(ZeroDivisionError), Pool(2) as pool:
-        for _ in pool.imap_unordered(faulty.sleep, [0, 600]):
+        for _ in map_over(pool, faulty.sleep, [0, 600]):
             raise ZeroDivisionError
     assert multiprocessing.active_children() == []
-
-
-def test_tick_is_called_ten_times_a_second() -> None:
-    ticks: list[float] = []
-    with Pool(1, tick=lambda: ticks.append(time.monotonic())) as pool:
-        list(pool.imap_unordered(faulty.sleep, [0.7]))
-    gaps = [later - earlier for earlier, later in pairwise(ticks)]
-    assert len(ticks) >= 5
-    assert sorted(gaps)[len(gaps) // 2] < 0.2
-
-
-def test_what_tick_raises_ends_the_call_at_once() -> None:
-    started = time.monotonic()
-
-    def tick() -> None:
-        if time.monotonic() - started > 0.2:
-            raise InterruptedError("enough")
-
-    with Pool(1, tick=tick) as pool, pytest.raises(InterruptedError, match="enough"):
-        list(pool.imap_unordered(faulty.sleep, [600]))
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("number", [0, -1])
@@ -244,7 +186,7 @@ def test_nothing_is_forked_beside_another_thread(monkeypatch: pytest.MonkeyPatch
     thread.start()
     try:
         with Pool(1) as pool:
-            assert list(pool.imap_unordered(faulty.double, [21])) == [42]
+            assert list(map_over(pool, faulty.double, [21])) == [42]
     finally:
         done.set()
         thread.join()
@@ -253,11 +195,12 @@ def test_nothing_is_forked_beside_another_thread(monkeypatch: pytest.MonkeyPatch
 # Tasks that raise
 
 
-def assert_clear(error: MapReduceError, summary: str, function: str) -> None:
-    """Check that the first line says what happened, and that the worker's traceback follows."""
-    first, *trace = str(error).splitlines()
-    assert summary in first
-    assert any(line.startswith("Traceback") for line in trace)
+def assert_clear(error: TaskError, summary: str, function: str) -> None:
+    """Check that one line says what happened, and that the worker's traceback is with it."""
+    assert summary in str(error)
+    assert "\n" not in str(error)
+    trace = error.trace.splitlines()
+    assert trace[0].startswith("Traceback")
     assert any("faulty.py" in line and f"in {function}" in line for line in trace)
 
 
@@ -280,9 +223,9 @@ def test_whatever_a_task_raises_is_a_task_error_with_its_traceback(
 ) -> None:
     with Pool(2) as pool:
         with pytest.raises(TaskError) as caught:
-            list(pool.imap_unordered(function, ["broken"]))
+            list(map_over(pool, function, ["broken"]))
         assert_clear(caught.value, summary, function.__name__)
-        assert list(pool.imap_unordered(faulty.double, [1])) == [2]
+        assert list(map_over(pool, faulty.double, [1])) == [2]
 
 
 @pytest.mark.parametrize("function", [faulty.fail, faulty.leave, faulty.interrupt])
@@ -291,14 +234,14 @@ def test_a_task_that_raises_is_the_same_error_under_every_start_method(
 ) -> None:
     with Pool(2, start_method=start_method) as pool:
         with pytest.raises(TaskError, match="broken") as caught:
-            list(pool.imap_unordered(function, ["broken"] * 3))
+            list(map_over(pool, function, ["broken"] * 3))
         assert_clear(caught.value, "broken", function.__name__)
 
 
 def test_an_error_of_the_package_comes_through_as_itself(start_method: str) -> None:
     with Pool(2, start_method=start_method) as pool:
         with pytest.raises(InputError) as caught:
-            list(pool.imap_unordered(faulty.fail_as_input, ["a.log: was truncated"]))
+            list(map_over(pool, faulty.fail_as_input, ["a.log: was truncated"]))
         assert str(caught.value) == "a.log: was truncated"
         assert type(caught.value) is InputError
 
@@ -310,22 +253,22 @@ def test_an_error_of_the_package_comes_through_as_itself(start_method: str) -> N
 def test_a_result_that_cannot_travel_is_a_task_error(function: Callable[[str], object]) -> None:
     with Pool(2) as pool:
         with pytest.raises(TaskError, match=r"pickle|Error: broken"):
-            list(pool.imap_unordered(function, ["broken"]))
-        assert list(pool.imap_unordered(faulty.double, [1])) == [2]
+            list(map_over(pool, function, ["broken"]))
+        assert list(map_over(pool, faulty.double, [1])) == [2]
 
 
 def test_a_task_that_cannot_be_pickled_is_an_error_in_the_parent(start_method: str) -> None:
     with Pool(2, start_method=start_method) as pool:
         with pytest.raises(TypeError, match="cannot be pickled"):
-            list(pool.imap_unordered(faulty.get_initial, [1, faulty.Unpicklable(), 2]))
-        assert sorted(pool.imap_unordered(faulty.double, [1, 2, 3])) == [2, 4, 6]
+            list(map_over(pool, faulty.process_id, [1, faulty.Unpicklable(), 2]))
+        assert sorted(map_over(pool, faulty.double, [1, 2, 3])) == [2, 4, 6]
 
 
 def test_a_task_that_cannot_be_unpickled_is_a_task_error(start_method: str) -> None:
     with Pool(2, start_method=start_method) as pool:
         with pytest.raises(TaskError, match="TypeError: broken"):
-            list(pool.imap_unordered(faulty.get_initial, [faulty.Unloadable("broken")]))
-        assert list(pool.imap_unordered(faulty.double, [1])) == [2]
+            list(map_over(pool, faulty.process_id, [faulty.Unloadable("broken")]))
+        assert list(map_over(pool, faulty.double, [1])) == [2]
 
 
 # Workers that are killed
@@ -335,7 +278,7 @@ def test_a_task_that_cannot_be_unpickled_is_a_task_error(start_method: str) -> N
 def test_the_task_of_a_dead_worker_runs_again(start_method: str, how: str, tmp_path: Path) -> None:
     tasks = [Deadly(tmp_path / f"{value}", value == 3, how, value) for value in range(8)]
     with Pool(2, start_method=start_method) as pool:
-        results = list(pool.imap_unordered(faulty.survive, tasks))
+        results = list(map_over(pool, faulty.survive, tasks))
     assert sorted(results) == list(range(0, 16, 2))
     assert len((tmp_path / "3").read_text().splitlines()) == 1
 
@@ -343,7 +286,7 @@ def test_the_task_of_a_dead_worker_runs_again(start_method: str, how: str, tmp_p
 def test_a_task_may_cost_one_worker_less_than_the_limit(tmp_path: Path) -> None:
     with Pool(2) as pool:
         task = Deadly(tmp_path / "log", ATTEMPTS - 1, value=21)
-        assert list(pool.imap_unordered(faulty.survive, [task])) == [42]
+        assert list(map_over(pool, faulty.survive, [task])) == [42]
 
 
 def test_a_task_that_has_killed_four_workers_is_named_and_given_up(
@@ -353,8 +296,8 @@ def test_a_task_that_has_killed_four_workers_is_named_and_given_up(
     results: list[int] = []
     with Pool(2, start_method=start_method) as pool:
         with pytest.raises(WorkerLostError, match="the deadly task 3") as caught:
-            results.extend(pool.imap_unordered(faulty.survive, tasks))
-        assert sorted(pool.imap_unordered(faulty.double, [1, 2])) == [2, 4]
+            results.extend(map_over(pool, faulty.survive, tasks))
+        assert sorted(map_over(pool, faulty.double, [1, 2])) == [2, 4]
     killed = (tmp_path / "3").read_text().splitlines()
     assert len(killed) == len(set(killed)) == ATTEMPTS == 4
     assert len(str(caught.value).splitlines()) == 1
@@ -373,21 +316,21 @@ def kill_idle(pool: Pool, number: int, place: Path) -> None:
 def test_an_idle_worker_that_is_killed_has_no_effect(start_method: str, tmp_path: Path) -> None:
     with Pool(3, start_method=start_method) as pool:
         kill_idle(pool, 3, tmp_path / "place")
-        results = list(pool.imap_unordered(faulty.double, range(20)))
+        results = list(map_over(pool, faulty.double, range(20)))
     assert sorted(results) == list(range(0, 40, 2))
 
 
 def test_many_idle_workers_that_are_killed_do_not_count_against_a_task(tmp_path: Path) -> None:
     with Pool(2 * ATTEMPTS) as pool:
         kill_idle(pool, 2 * ATTEMPTS, tmp_path / "place")
-        assert list(pool.imap_unordered(faulty.double, [21])) == [42]
+        assert list(map_over(pool, faulty.double, [21])) == [42]
 
 
 def test_a_worker_that_died_idle_is_not_one_that_the_next_task_has_killed(tmp_path: Path) -> None:
     with Pool(1) as pool:
         kill_idle(pool, 1, tmp_path / "place")
         task = Deadly(tmp_path / "log", ATTEMPTS - 1, value=21)
-        assert list(pool.imap_unordered(faulty.survive, [task])) == [42]
+        assert list(map_over(pool, faulty.survive, [task])) == [42]
 
 
 def test_the_end_of_a_pool_does_not_wait_for_killed_idle_workers(
@@ -400,7 +343,7 @@ def test_the_end_of_a_pool_does_not_wait_for_killed_idle_workers(
 def test_a_worker_killed_while_it_sends_is_replaced(start_method: str) -> None:
     """A result of several megabytes does not fit into a pipe: its sender waits to be read from."""
     with Pool(2, start_method=start_method) as pool:
-        results = pool.imap_unordered(faulty.expand, [0, 8 * MEGABYTE, 9 * MEGABYTE, 10])
+        results = map_over(pool, faulty.expand, [0, 8 * MEGABYTE, 9 * MEGABYTE, 10])
         received = [len(next(results))]
         time.sleep(0.1)
         for worker in workers_of(os.getpid()):
@@ -411,11 +354,11 @@ def test_a_worker_killed_while_it_sends_is_replaced(start_method: str) -> None:
 
 def test_a_worker_killed_while_it_takes_a_large_task_is_replaced() -> None:
     with Pool(1) as pool:
-        (pid,) = pool.imap_unordered(faulty.process_id, [0])
+        (pid,) = map_over(pool, faulty.process_id, [0])
         os.kill(pid, signal.SIGSTOP)  # so that the pipe is full when the worker dies
         killer = subprocess.Popen(["sh", "-c", f"sleep 0.2; kill -9 {pid}"])
         task = bytes(4 * MEGABYTE)
-        assert list(pool.imap_unordered(len, [task, task])) == [len(task)] * 2
+        assert list(map_over(pool, len, [task, task])) == [len(task)] * 2
         assert killer.wait() == 0
 
 
@@ -437,7 +380,7 @@ def test_a_worker_killed_while_it_is_started_is_replaced(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(forkserver, "connect_to_new_process", connect_and_kill)
     with Pool(1, start_method="forkserver") as pool:
-        assert sorted(pool.imap_unordered(faulty.double, range(3))) == [0, 2, 4]
+        assert sorted(map_over(pool, faulty.double, range(3))) == [0, 2, 4]
     assert killed
 
 
@@ -447,7 +390,7 @@ def test_a_worker_killed_while_it_is_started_is_replaced(monkeypatch: pytest.Mon
 def test_sigint_does_not_end_a_worker(start_method: str, tmp_path: Path) -> None:
     tasks = [Deadly(tmp_path / f"{value}", 1, "SIGINT", value) for value in range(4)]
     with Pool(1, start_method=start_method) as pool:
-        results = list(pool.imap_unordered(faulty.survive, tasks))
+        results = list(map_over(pool, faulty.survive, tasks))
     assert sorted(results) == [0, 2, 4, 6]
     assert len({(tmp_path / f"{value}").read_text() for value in range(4)}) == 1
 
@@ -455,7 +398,7 @@ def test_sigint_does_not_end_a_worker(start_method: str, tmp_path: Path) -> None
 def test_no_signal_is_blocked_for_long(start_method: str) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with Pool(2, start_method=start_method) as pool:
-        assert list(pool.imap_unordered(faulty.blocked_signals, range(2))) == [set(), set()]
+        assert list(map_over(pool, faulty.blocked_signals, range(2))) == [set(), set()]
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
@@ -464,7 +407,7 @@ def test_a_worker_never_runs_its_parents_handler(start_method: str, tmp_path: Pa
     try:
         with Pool(2, start_method=start_method) as pool:
             task = Deadly(tmp_path / "log", 1, "SIGTERM", 21)
-            assert list(pool.imap_unordered(faulty.survive, [task])) == [42]
+            assert list(map_over(pool, faulty.survive, [task])) == [42]
     finally:
         signal.signal(signal.SIGTERM, before)
     assert not (tmp_path / "handled").exists()
@@ -475,26 +418,11 @@ def test_a_worker_never_runs_its_parents_handler(start_method: str, tmp_path: Pa
 
 def test_an_abandoned_call_gives_nothing_to_the_next(start_method: str) -> None:
     with Pool(2, start_method=start_method) as pool:
-        for result in pool.imap_unordered(faulty.double, range(10)):
+        for result in map_over(pool, faulty.double, range(10)):
             assert result in range(0, 20, 2)
             break
         gc.collect()
-        assert sorted(pool.imap_unordered(faulty.double, [100, 101])) == [200, 202]
-
-
-def test_a_call_that_is_still_held_gives_nothing_to_the_next() -> None:
-    with Pool(2) as pool:
-        held = pool.imap_unordered(faulty.double, range(10))
-        assert next(held) in (0, 2)
-        assert sorted(pool.imap_unordered(faulty.double, [100, 101])) == [200, 202]
-
-
-def test_a_call_that_outlives_its_pool_says_so_and_starts_no_process() -> None:
-    with Pool(2) as pool:
-        held = pool.imap_unordered(faulty.double, range(10))
-        assert next(held) in (0, 2)
-    with pytest.raises(RuntimeError):
-        list(held)
+        assert sorted(map_over(pool, faulty.double, [100, 101])) == [200, 202]
 
 
 # Soak
@@ -520,7 +448,7 @@ def survive_kills(start_method: str, kills: int, directory: Path) -> dict[str, i
     runs = 0
 
     def count(pool: Pool) -> None:
-        result = run(job, [path], pool=pool, split_size=64 << 10)
+        result = run(job, [path], backend=pool, split_size=64 << 10)
         assert result.counts == expected
         assert result.stats.lines == 8 * sample.count(b"\n")
         assert result.stats.splits > 20
@@ -577,13 +505,14 @@ import sys, time
 from functools import partial
 from pathlib import Path
 import faulty
+from faulty import map_over
 from mapreduce.backends.pool import Pool
 
 if __name__ == "__main__":
     with Pool(2, start_method=sys.argv[1]) as pool:
         meet = partial(faulty.meet, Path(sys.argv[2]), 2)
-        assert len(set(pool.imap_unordered(meet, range(2)))) == 2
-        results = pool.imap_unordered(faulty.sleep, map(float, sys.argv[3:]))
+        assert len(set(map_over(pool, meet, range(2)))) == 2
+        results = map_over(pool, faulty.sleep, map(float, sys.argv[3:]))
         print(next(results), flush=True)
         time.sleep(600)
 """
@@ -619,5 +548,5 @@ def nobody_in_session(session: int) -> bool:
 def test_a_death_is_seen_though_a_child_of_the_worker_holds_its_pipe() -> None:
     started = time.monotonic()
     with Pool(1) as pool, pytest.raises(WorkerLostError):
-        list(pool.imap_unordered(faulty.die_behind_a_child, [None]))
+        list(map_over(pool, faulty.die_behind_a_child, [None]))
     assert time.monotonic() - started < 10, "waited for four children of 3 s, one after the other"

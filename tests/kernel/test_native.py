@@ -178,7 +178,7 @@ import faulty
 from mapreduce.backends.pool import Pool
 if __name__ == "__main__":
     with Pool(1, start_method={method!r}) as pool:
-        print(*pool.imap_unordered(faulty.kernel_name, [None]))
+        print(*faulty.map_over(pool, faulty.kernel_name, [None]))
 """
     environment = {
         **os.environ,

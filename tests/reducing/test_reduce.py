@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 from held import unpack
@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce import Totals
+from mapreduce.backends.this_process import Call, ThisProcess
+from mapreduce.errors import LimitError
 from mapreduce.inputs.sources import Source
 from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
-from mapreduce.reducing.tree import MapPool, Merge, map_reduce, merge
-from mapreduce.splits.split import Split
+from mapreduce.reducing.tree import Merging, map_reduce, merge
 
 SOURCES = [Source(index, f"{9 - index}.log", 1000) for index in range(3)]
 
@@ -70,113 +71,151 @@ def test_partials_merged_in_any_order_give_one_result(
     assert [unpacked(part) for part in left] == [expected]
 
 
-@pytest.mark.parametrize("size", [1, 2, 4, 16])
-def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(size: int) -> None:
-    """64 splits, and how deep the merges went: a chain would be 63 deep."""
-
-    @dataclass
-    class Depths:
-        def imap_unordered(self, func: Any, tasks: Any, /) -> Any:
-            flight: list[Any] = []
-            for task in tasks:
-                flight.append(task)
-                if len(flight) == size:
-                    yield self.done(flight.pop(0))
-            yield from map(self.done, flight)
-
-        def done(self, task: Any) -> Partial:
-            if isinstance(task, Merge):
-                return merge(task.left, task.right, 0)
-            return Partial(EMPTY, splits=1)
-
-    splits = [Split(Source(0, "x", 64), n, n + 1) for n in range(64)]
-    options: dict[str, Any] = {"wanted": 0, "mapped": lambda _part: None}
-    whole = map_reduce(Depths(), lambda _split: Partial(EMPTY), splits, **options)
-    assert whole.splits == 64
-    assert whole.level <= 2 * 6  # twice the logarithm of 64
-
-
 def unpacked(part: Partial) -> Partial:
     return replace(part, totals=Totals.of(unpack(part.totals)))
 
 
-@dataclass
-class LazyPool:
-    """Has up to ``size`` tasks in hand and finishes them in any order, as a pool of workers does.
+class AnyOrder(ThisProcess):
+    """Has up to ``capacity`` calls in hand and runs them in any order, as workers do."""
 
-    A ``size`` of ``None`` takes all tasks at once, as ``multiprocessing.Pool`` does.
-    """
+    def __init__(self, capacity: int, chance: random.Random) -> None:
+        super().__init__()
+        self.capacity, self.chance = capacity, chance
+        self.merges = self.in_hand = 0
 
-    size: int | None
-    chance: random.Random
-    merges: int = 0
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Call:
+        self.in_hand += 1
+        assert self.in_hand <= self.capacity
+        self.merges += isinstance(function, Merging)
+        return super().submit(function, *arguments)
 
-    def imap_unordered(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], /
-    ) -> Iterator[Any]:
-        tasks, held = iter(iterable), list[Any]()
-        while True:
-            while self.size is None or len(held) < self.size:
-                try:
-                    held.append(next(tasks))
-                except StopIteration:
-                    break
-            if not held:
-                return
-            task = held.pop(self.chance.randrange(len(held)))
-            self.merges += isinstance(task, Merge)
-            yield func(task)
+    def wait(self, seconds: float, /) -> list[Call]:
+        self._unfinished.rotate(self.chance.randrange(99))
+        finished = super().wait(seconds)
+        self.in_hand -= len(finished)
+        return finished
 
 
-POOL_SIZES = st.sampled_from([1, 2, 3, 8, None])
+CAPACITIES = st.sampled_from([1, 2, 3, 8, 1000])
 
 
-@given(partials(), POOL_SIZES, st.integers(0, 12), st.booleans(), st.randoms())
-def test_any_pool_gives_the_sum_of_all_splits(
-    parts: list[Partial], size: int | None, wanted: int, pack: bool, chance: random.Random
+@given(partials(), CAPACITIES, st.integers(0, 12), st.integers(0, 3), st.randoms())
+def test_any_backend_gives_the_sum_of_all_splits(
+    parts: list[Partial],
+    capacity: int,
+    wanted: int,
+    trials: int,
+    chance: random.Random,
 ) -> None:
-    pool, mapped = LazyPool(size, chance), list[Partial]()
-    splits = [Split(SOURCES[0], number, number + 1) for number in range(len(parts))]
+    backend, mapped = AnyOrder(capacity, chance), list[int]()
     parts = [replace(part, rejects=part.rejects[:wanted]) for part in parts]
+    done = deepcopy(parts[:trials])
 
-    def mapper(split: Split) -> Partial:
-        return deepcopy(parts[split.start])  # a merge uses it up
+    def mapper(task: int) -> Partial:
+        return deepcopy(parts[task])  # a merge uses it up
 
-    def note(part: Partial) -> None:
-        mapped.append(unpacked(deepcopy(part)))
-
-    result = map_reduce(pool, mapper, splits, wanted=wanted, mapped=note)
+    tasks = range(len(done), len(parts))
+    result = map_reduce(backend, mapper, tasks, done=done, wanted=wanted, mapped=mapped.append)
     assert unpacked(result) == total_of(parts, wanted)
-    assert pool.merges == len(parts) - 1
-    assert sorted(map(repr, mapped)) == sorted(map(repr, parts))
+    assert backend.merges == len(parts) - 1
+    assert sorted(mapped) == [*tasks]
 
 
-@pytest.mark.parametrize("size", [1, None])
-def test_no_splits_give_an_empty_partial(size: int | None) -> None:
-    pool: MapPool = LazyPool(size, random.Random(0))  # noqa: S311
-    result = map_reduce(pool, lambda _split: Partial(EMPTY), [], wanted=1, mapped=print)
+@pytest.mark.parametrize("capacity", [1, 2, 4, 16])
+def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(
+    capacity: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 splits, and how deep the merges went: a chain would be 63 deep."""
+    depths: dict[int, int] = {}
+    kept: list[Partial] = []  # so that no id is used twice
+
+    def merge_and_measure(left: Partial, right: Partial, wanted: int) -> Partial:
+        result = merge(left, right, wanted)
+        kept.extend((left, right, result))
+        depths[id(result)] = 1 + max(depths.get(id(left), 0), depths.get(id(right), 0))
+        return result
+
+    monkeypatch.setattr("mapreduce.reducing.tree.merge", merge_and_measure)
+    chance = random.Random(0)  # noqa: S311
+    backend = AnyOrder(capacity, chance)
+    whole = map_reduce(backend, one_split, range(64), wanted=0, mapped=lambda _task: None)
+    assert whole.splits == 64
+    assert max(depths.values()) <= 2 * 6  # twice the logarithm of 64
+
+
+def one_split(_task: object) -> Partial:
+    return Partial(EMPTY, splits=1)
+
+
+def test_no_tasks_give_an_empty_partial() -> None:
+    result = map_reduce(ThisProcess(), one_split, [], wanted=1, mapped=print)
     assert result == Partial(EMPTY)
 
 
-def test_splits_are_taken_only_as_the_pool_asks_for_them() -> None:
+def test_a_partial_that_is_there_already_is_the_whole_if_there_is_no_other() -> None:
+    done = [Partial(Totals.of(Counter([b"a"])), splits=1)]
+    assert map_reduce(ThisProcess(), one_split, [], done=done, wanted=1, mapped=print) == done[0]
+
+
+def test_falsy_tasks_are_tasks() -> None:
+    mapped: list[object] = []
+    tasks: list[object] = [0, None, "", (), 7]
+    result = map_reduce(ThisProcess(), one_split, tasks, wanted=0, mapped=mapped.append)
+    assert result.splits == 5
+    assert mapped == tasks
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 5])
+def test_a_task_is_taken_only_when_there_is_room_for_it(capacity: int) -> None:
     taken: list[int] = []
+    arrived: list[int] = []
 
-    def splits() -> Iterator[Split]:
-        for number in range(9):
+    def tasks() -> Iterator[int]:
+        for number in range(20):
             taken.append(number)
-            yield Split(SOURCES[0], number, number + 1)
+            assert len(taken) - len(arrived) <= capacity
+            yield number
 
-    def check(_part: Partial) -> None:
-        assert len(taken) <= arrived[0] + 2
-        arrived[0] += 1
-
-    arrived = [0]
-    pool = LazyPool(2, random.Random(0))  # noqa: S311
-    empty = Partial(EMPTY, splits=1)
-    result = map_reduce(pool, lambda _: empty, splits(), wanted=1, mapped=check)
-    assert (result.splits, arrived) == (9, [9])
+    chance = random.Random(0)  # noqa: S311
+    backend = AnyOrder(capacity, chance)
+    result = map_reduce(backend, one_split, tasks(), wanted=1, mapped=arrived.append)
+    assert (result.splits, len(taken), len(arrived)) == (20, 20, 20)
 
 
-def test_a_merge_says_what_it_is() -> None:
-    task = Merge(Partial(EMPTY, lines=2), Partial(EMPTY, lines=3))
-    assert str(task) == "merging two partial results of 5 lines"
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_nothing_is_awaited_when_nothing_can_come_any_more(number: int) -> None:
+    arrived: list[int] = []
+    when_ticked: list[int] = []
+
+    def tick() -> None:
+        when_ticked.append(len(arrived))
+
+    map_reduce(ThisProcess(), one_split, range(number), wanted=0, mapped=arrived.append, tick=tick)
+    assert len(arrived) == number
+    assert len(when_ticked) == max(0, 2 * number - 1)  # once for each call
+
+
+def test_a_run_that_ends_early_leaves_nothing_in_the_backend() -> None:
+    def stop() -> None:
+        raise InterruptedError("enough")
+
+    backend = ThisProcess()
+    with pytest.raises(InterruptedError, match="enough"):
+        map_reduce(backend, one_split, range(9), wanted=0, mapped=print, tick=stop)
+    assert backend.wait(0) == []
+
+
+def test_a_merge_that_fails_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise MemoryError
+
+    left, right = (
+        Partial(Totals.of(Counter([b"a"])), lines=2),
+        Partial(Totals.of(Counter([b"b"])), lines=3),
+    )
+    with pytest.raises(LimitError, match="all inputs together: more than 1 distinct keys"):
+        Merging(wanted=0, max_keys=1)(left, right)
+    monkeypatch.setattr("mapreduce.reducing.tree.merge", fail)
+    with pytest.raises(LimitError) as caught:
+        Merging(wanted=0, max_keys=1)(left, right)
+    assert str(caught.value).startswith("merging two partial results of 5 lines: not enough memory")

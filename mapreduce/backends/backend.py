@@ -1,0 +1,86 @@
+"""A Backend runs functions: in this process, in other processes, or on other machines.
+
+It knows nothing of what the functions compute. The engine submits calls until ``capacity`` of them
+are unfinished, waits for some to finish, and submits more. The result of a call stays where it was
+computed until it is fetched; a later call may name it by its handle, so that two partial results
+can be merged by a worker without passing through the parent.
+
+To write one, write a class with the members of ``Backend`` and run the conformance suite
+(tests/backends/test_conformance.py) on it. That suite has a complete one, of under a page, over
+``concurrent.futures``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from mapreduce.errors import UsageError
+
+Handle: TypeAlias = Any
+"""What ``submit`` returns: a hashable object that names the result of one call. Only the backend
+that made it looks inside. The backend may forget a result when nobody holds its handle any more."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """All that the engine asks of whatever runs its functions.
+
+    The engine calls it from one thread and never calls ``fetch``, or submits a handle as an
+    argument, before ``wait`` has returned that handle. Whoever has made a backend closes it.
+    """
+
+    @property
+    def workers(self) -> int:
+        """How many calls run at the same time."""
+
+    @property
+    def capacity(self) -> int:
+        """How many unfinished calls keep all workers busy; at least ``workers``."""
+
+    @property
+    def sees_local_files(self) -> bool:
+        """Whether the workers can open the files of this machine by the same paths."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Handle:
+        """Arrange that ``function(*arguments)`` is called once, and return a handle of its result.
+
+        An argument that is a handle stands for the result that it names. Does not wait for the
+        call. Calls may run and finish in any order.
+        """
+
+    def wait(self, seconds: float, /) -> Collection[Handle]:
+        """Return the handles of calls that have finished, each handle once.
+
+        Waits until at least one has, but no longer than about ``seconds`` (a backend that runs
+        calls in the very thread that waits may take as long as one call). Returns nothing at once
+        if no call is unfinished. Raises what a call has raised: a ``MapReduceError`` as itself.
+        """
+
+    def fetch(self, handle: Handle, /) -> Any:
+        """Return the result of a call that has finished."""
+
+    def cancel(self) -> None:
+        """Give up all calls that ``wait`` has not returned; it will never return them.
+
+        The backend can be used for other calls after that.
+        """
+
+
+def backend_of(given: object) -> Backend:
+    """Return the caller's backend, or one that runs calls in the caller's Pool.
+
+    The Pool is one of the standard library's ``multiprocessing``. Raises ``UsageError``.
+    """
+    pools = sys.modules.get("multiprocessing.pool")  # not imported: nobody has made a Pool
+    if pools is not None and isinstance(given, pools.Pool):
+        from mapreduce.backends.standard_pool import StandardPool  # noqa: PLC0415 - needs Pool
+
+        return StandardPool(given)
+    if isinstance(given, Backend):
+        return given
+    raise UsageError(
+        f"backend must be a multiprocessing.Pool or have the methods of mapreduce.Backend, "
+        f"but {type(given).__name__} is and has not"
+    )

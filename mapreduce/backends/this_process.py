@@ -1,0 +1,58 @@
+"""The backend that is no backend: calls run here, one by one, while the engine waits for them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A handle: first what is to be called, then what the call has returned."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    result: Any = None
+
+    def run(self) -> None:
+        """Call the function, and forget what it was called with."""
+        arguments, self.arguments = self.arguments, ()
+        self.result = self.function(*(_value(argument) for argument in arguments))
+
+
+class ThisProcess:
+    """Runs each call in the thread that waits for it. See ``Backend``."""
+
+    workers = capacity = 1
+    sees_local_files = True
+
+    def __init__(self) -> None:
+        self._unfinished: deque[Call] = deque()
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Call:
+        """Note the call; ``wait`` will run it."""
+        call = Call(function, arguments)
+        self._unfinished.append(call)
+        return call
+
+    def wait(self, _seconds: float, /) -> list[Call]:
+        """Run the oldest call that has not run yet, however long it takes."""
+        if not self._unfinished:
+            return []
+        call = self._unfinished.popleft()
+        call.run()
+        return [call]
+
+    def fetch(self, call: Call, /) -> Any:
+        """Return the result of a call."""
+        return call.result
+
+    def cancel(self) -> None:
+        """Forget the calls that have not run yet."""
+        self._unfinished.clear()
+
+
+def _value(argument: Any) -> Any:
+    return argument.result if isinstance(argument, Call) else argument
