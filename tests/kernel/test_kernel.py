@@ -170,6 +170,43 @@ def test_weights_are_summed_by_key_and_what_is_no_number_goes_with_the_key(
     assert [{k: n for k, n in column.items() if n} for column in found] == naive.sums
 
 
+ALMOST_DIGITS = [*b"\x00\x01\x09\x0f\x10\x19\x1a\x20+-./:;?@AIP_p\x7f\xb0\xb9\xf5\xff"]
+"""Bytes that a careless test for digits takes for one; no delimiter and no line end among them."""
+
+
+@every_kernel
+@pytest.mark.parametrize("length", range(1, 20))
+def test_one_byte_that_is_no_digit_anywhere_in_a_weight_keeps_it_out_of_the_sums(
+    table: Any, length: int
+) -> None:
+    digits = b"1234567890987654321"[:length]
+    weights = [
+        digits[:at] + b"%c" % byte + digits[at + 1 :]
+        for at in range(length)
+        for byte in ALMOST_DIGITS
+    ]
+    block = b"".join(b"k,%b,x\n" % weight for weight in [digits, *weights, digits])
+    tested = table(b",", (1,), 3, (2,))
+    tested.scan(memoryview(block + b"filler,1,x\n" * 20))
+    counts, sums = drained_columns(tested)
+    assert sums == {b"k": 2 * int(digits), b"filler": 20}
+    assert counts == Counter([b"k", b"k", *[b"filler"] * 20, *(b"k\n" + odd for odd in weights)])
+
+
+@every_kernel
+@pytest.mark.parametrize("stem", [b"", b"k", b"k" * 8, b"k" * 16, b"k" * 20, b"k" * 40], ids=len)
+def test_keys_that_differ_only_in_zeros_at_their_ends_are_different_keys(
+    table: Any, stem: bytes
+) -> None:
+    keys = [stem + bytes(zeros) for zeros in range(20)]
+    block = b"".join(b"%b,x\n" % key * (1 + n) for n, key in enumerate(keys))
+    tested = table(b",", (1,), 2)
+    assert sorted(tested.scan(memoryview(block + b"~,x\n" * 20)).fresh) == [*keys, b"~"]
+    assert tested.forget(keys[::2]) == [*range(1, 21, 2)]
+    left = {key: 1 + n for n, key in enumerate(keys) if n % 2}
+    assert drained(tested) == left | {b"~": 20}
+
+
 @every_kernel
 def test_sums_are_exact_beyond_64_bits_and_start_again_after_a_drain(table: Any) -> None:
     tested = table(b" ", (1,), 2, (2,))
