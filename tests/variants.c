@@ -79,11 +79,17 @@ int
 main(int count, char **arguments)
 {
     static const FieldSpec specs[] = {
-        {' ', 3, 3, 1, 0, {{1, 3}}, {}},
-        {' ', 3, 3, 2, 2, {{2, 3}, {0, 1}}, {{1, 2}, {3, 4}}},
-        {' ', 0, UINT32_MAX - 1, 1, 1, {{0, 1}}, {{0, 1}}},
-        {'a', 2, UINT32_MAX - 1, 3, 0, {{2, 3}, {0, 1}, {2, 3}}, {}},
+        {.delimiter = ' ', .least = 3, .most = 3, .runs = 1, .run = {{1, 3}}},
+        {.delimiter = ' ', .least = 3, .most = 3, .runs = 2, .run = {{2, 3}, {0, 1}},
+         .weights = 2, .weight = {{1, 2}, {3, 4}}},
+        {.delimiter = ' ', .least = 0, .most = UINT32_MAX - 1, .runs = 1, .run = {{0, 1}},
+         .weights = 1, .weight = {{0, 1}}},
+        {.delimiter = 'a', .least = 2, .most = UINT32_MAX - 1, .runs = 3,
+         .run = {{2, 3}, {0, 1}, {2, 3}}},
+        {.delimiter = ' ', .least = 3, .most = 3, .runs = 1, .run = {{1, 3}},
+         .before = 1, .expected = ' ', .mask = 0xff},  /* the second field is empty */
     };
+    enum { SPECS = sizeof specs / sizeof *specs };
     static const char *const variants[] = {"neon", "avx2", "avx512"};
     size_t page = 65536, size = 4 * page;
     uint8_t *area = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -91,7 +97,7 @@ main(int count, char **arguments)
         return 2;
     for (int round = count > 1 ? atoi(arguments[1]) : 1000; round > 0; round--) {
         const uint8_t *block = write_block(area, area + size);
-        for (unsigned i = 0; i < 12; i++)
+        for (unsigned i = 0; i < 3 * SPECS; i++)
             if (find_variant(variants[i % 3]) &&
                 !agree(variants[i % 3], &specs[i / 3], block, area + size))
                 return printf("%s differs, %d rounds before the end\n", variants[i % 3], round), 1;

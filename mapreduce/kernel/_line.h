@@ -61,6 +61,15 @@ find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned
     }
 }
 
+/* Return where field number k (from 0) begins, or `end` if there is no such field: another thread may
+ * write into the block after its delimiters were counted. */
+static const uint8_t *
+find_field(const uint8_t *line, const uint8_t *end, uint8_t delimiter, unsigned k)
+{
+    const uint8_t *before = k ? find_delimiter(line, end, delimiter, k) : line;
+    return before + (k && before < end);
+}
+
 /* Return whether the 8 bytes at `field` begin with the field that is expected. */
 static inline int
 is_expected(const FieldSpec *spec, const uint8_t *field)
@@ -73,8 +82,7 @@ static int
 is_expected_slowly(const FieldSpec *spec, const uint8_t *line, const uint8_t *end)
 {
     uint8_t field[8] = {0};
-    if (spec->before)
-        line = find_delimiter(line, end, spec->delimiter, spec->before) + 1;
+    line = find_field(line, end, spec->delimiter, spec->before);
     size_t size = (size_t)(end - line);
     memcpy(field, line, size < sizeof field ? size : sizeof field);
     return is_expected(spec, field);
@@ -108,11 +116,8 @@ reserve_scratch(Scan *scan, size_t size)
 static int
 append_run(Scan *scan, size_t *used, const uint8_t *line, const uint8_t *end, Run run, uint8_t byte)
 {
-    const uint8_t delimiter = scan->spec->delimiter, *from = line;
-    if (run.first) {
-        from = find_delimiter(line, end, delimiter, run.first);
-        from += from < end;  /* the delimiter is gone if another thread writes into the block */
-    }
+    const uint8_t delimiter = scan->spec->delimiter;
+    const uint8_t *from = find_field(line, end, delimiter, run.first);
     const uint8_t *to = find_delimiter(from, end, delimiter, run.last - run.first);
     size_t length = (size_t)(to - from);
     if (*used + length > (size_t)LONGEST_KEY + MAX_WEIGHTS * (MAX_DIGITS + 1))

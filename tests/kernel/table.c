@@ -173,8 +173,12 @@ test_a_line_that_loses_its_delimiters_is_not_read_behind_its_end(void)
     Table table = {.seed = {1, 2, 3, 5}};
     Scan scan = {.spec = &first_field, .table = &table};
     size_t used = 0;
-    int error = append_run(&scan, &used, line, line + sizeof line - 1, (Run){3, 4}, ' ');
+    const uint8_t *end = line + sizeof line - 1;
+    int error = append_run(&scan, &used, line, end, (Run){3, 4}, ' ');
     hold(error == 0 && used == 1, "a field that has vanished is empty");
+    hold(find_field(line, end, ' ', 3) == end, "a field that has vanished lies within its line");
+    hold(find_field(line, end, ' ', 1) == line + 3, "a field begins behind its delimiter");
+    hold(find_field(line, end, ' ', 0) == line, "the first field begins with the line");
     free(scan.scratch);
 }
 
