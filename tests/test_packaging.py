@@ -293,3 +293,14 @@ def test_the_installed_wheel_advises_to_install_itself(built: Built, tmp_path: P
     file, hint = call("hint", cwd=tmp_path, env=where).splitlines()
     assert Path(file) == built.installed / "mapreduce/errors.py"
     assert re.fullmatch(r"mapreduce-engine\[parquet\] @ file:///.*\.whl", last_word(hint))
+
+
+def test_no_module_warns_when_it_is_imported(built: Built, tmp_path: Path) -> None:
+    where = os.environ | {"PYTHONPATH": f"{built.installed}:{tmp_path}", "PYTHONWARNINGS": "error"}
+    names = {
+        str(Path(name).with_suffix("")).replace("/", ".").removesuffix(".__init__")
+        for name in built.wheel
+        if name.endswith(".py")
+    }
+    (tmp_path / "all_of_it.py").write_text("".join(f"import {name}\n" for name in sorted(names)))
+    call("all_of_it", cwd=tmp_path, env=where)
