@@ -133,7 +133,8 @@ class _Exchange:
         return self._stores[directory]
 
     def _replace(self, file: Temporary) -> None:
-        self._changed.append(file.real)
+        if file.real not in self._changed:  # the manifest has been moved away first
+            self._changed.append(file.real)
         with blamed_on(file.target):
             file.path.replace(file.real)
 

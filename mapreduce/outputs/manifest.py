@@ -9,10 +9,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mapreduce.outputs.temporary import Digest, Digests, leftovers
+from mapreduce.outputs.temporary import (
+    Digest,
+    Digests,
+    best_effort,
+    blamed_on,
+    close,
+    leftovers,
+)
 
 MANIFEST: Final = "_SUCCESS.json"
 
@@ -47,7 +56,7 @@ def _side_input(path: Path) -> dict[str, object]:
     try:
         status = path.stat()
         digest = _digest(path) if stat.S_ISREG(status.st_mode) else None
-    except OSError:
+    except (OSError, ValueError):
         digest = None
     if digest is None:
         return {"path": str(path), "bytes": None, "mtime_ns": None, "sha256": None}
@@ -56,13 +65,17 @@ def _side_input(path: Path) -> dict[str, object]:
 
 
 def read_manifest(path: Path) -> Outputs:
-    """Return what a manifest lists: nothing, if there is none, or if the file is something else."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # may be a FIFO
-        with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor
-            text = file.read() if stat.S_ISREG(os.fstat(handle).st_mode) else b""
-    except OSError:
-        return {}
+    """Return what a manifest lists: nothing, if there is none, or if the file is something else.
+
+    Raises ``OutputError`` if there is one that cannot be read although this user may.
+    """
+    text = b""
+    with blamed_on(path), best_effort(), suppress(FileNotFoundError, NotADirectoryError):
+        text = _read(path)
+    return _parse(text) if text else {}
+
+
+def _parse(text: bytes) -> Outputs:
     import json  # noqa: PLC0415 - start-up counts
 
     try:
@@ -71,9 +84,21 @@ def read_manifest(path: Path) -> Outputs:
             str(name): Digest(int(file["bytes"]), str(file["sha256"]))
             for name, file in said["outputs"].items()
         }
-        return outputs if isinstance(said["version"], str) else {}
+        is_ours = isinstance(said["version"], str) and "\0" not in "".join(outputs)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}  # a file of this name that no run of ours has written
+        is_ours = False  # a file of this name that no run of ours has written
+    return outputs if is_ours else {}
+
+
+def _read(path: Path) -> bytes:
+    """Return what a plain file holds, and nothing of a directory or of a FIFO."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return b""
+        return b"".join(iter(partial(os.read, handle, _PIECE), b""))
+    finally:
+        close(handle)
 
 
 def earlier_outputs(directory: Path) -> Iterator[tuple[str, Digest]]:
@@ -85,7 +110,13 @@ def earlier_outputs(directory: Path) -> Iterator[tuple[str, Digest]]:
     manifest = directory / MANIFEST
     yield from read_manifest(manifest).items()
     for left in leftovers(Path(os.path.realpath(manifest))):
-        yield from read_manifest(left / MANIFEST if left.is_dir() else left).items()
+        yield from read_manifest(left).items()
+        yield from read_manifest(left / MANIFEST).items()
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a name is that of a file in the directory where it is looked for."""
+    return bool(name.strip(".")) and "/" not in name and "\0" not in name
 
 
 def outdated_outputs(
@@ -97,9 +128,7 @@ def outdated_outputs(
     Neither those are among them that this run writes, nor its inputs.
     """
     real = Path(os.path.realpath(directory))
-    earlier = {
-        real / name: digest for name, digest in earlier_outputs(directory) if _is_plain(name)
-    }
+    earlier = {real / name: digest for name, digest in earlier_outputs(directory) if is_plain(name)}
     for path in map(os.path.realpath, written):
         earlier.pop(Path(path), None)
     if not earlier:
@@ -108,20 +137,16 @@ def outdated_outputs(
     return [path for path, digest in earlier.items() if _may_go(path, digest, spared)]
 
 
-def _is_plain(name: str) -> bool:
-    return name not in {"", ".", ".."} and "/" not in name and "\0" not in name
-
-
 def _may_go(path: Path, digest: Digest, spared: Iterable[os.stat_result]) -> bool:
-    try:
+    """Return whether a file is still what a run has written, and none of those to be spared."""
+    with blamed_on(path), best_effort(), suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size != digest.size:
             return False
         if any(os.path.samestat(status, other) for other in spared):
             return False
-        return _digest(path) == digest  # else somebody has changed it
-    except OSError:
-        return False
+        return _digest(path) == digest
+    return False
 
 
 def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
@@ -147,9 +172,9 @@ def own_outputs(directory: Path | None, *targets: Path | None) -> set[Path]:
 
     They are the manifest there and what it lists, and each target that exists (a file of malformed
     lines or of figures, say). All are real paths, without symbolic links. A run that is given a
-    directory as its input must not count them.
+    directory as its input must not count them. Raises ``OutputError``.
     """
     names = [] if directory is None else [name for name, _digest in earlier_outputs(directory)]
     files = [directory / name for name in (MANIFEST, *names) if directory and names]
     files += [target for target in targets if target]
-    return {Path(os.path.realpath(file)) for file in files if os.path.lexists(file)}
+    return {Path(os.path.realpath(file)) for file in files if file.is_file()}

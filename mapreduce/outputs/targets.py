@@ -16,6 +16,7 @@ from mapreduce.outputs.commit import NewManifest, commit
 from mapreduce.outputs.manifest import (
     MANIFEST,
     earlier_outputs,
+    is_plain,
     manifest_text,
     outdated_outputs,
 )
@@ -106,7 +107,7 @@ class Targets:
             removed[:] = outdated_outputs(directory, digests, [*inputs, *side_inputs])
             return removed
 
-        earlier = [name for name, _digest in earlier_outputs(directory)]
+        earlier = [name for name, _digest in earlier_outputs(directory) if is_plain(name)]
         manifest = NewManifest(directory / MANIFEST, text, outdated)
         notes = commit(texts | rejects, manifest=manifest, check=check)
         with suppress(OSError):  # what cannot be removed now, the next run finds
@@ -134,7 +135,7 @@ def check_names(outputs: Sequence[str]) -> None:
     """Raise ``UsageError`` unless a job has declared plain, different names of files."""
     for name in outputs:
         shown = f"the output {printable(str(name))!r} of the job"
-        if not isinstance(name, str) or not name.strip(".") or "/" in name or "\0" in name:
+        if not isinstance(name, str) or not is_plain(name):
             raise UsageError(f"{shown}: is no plain file name")
         if name == MANIFEST:
             raise UsageError(f"{shown}: is the name of the manifest")

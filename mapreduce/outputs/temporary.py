@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,9 @@ from typing import Final
 
 from mapreduce.errors import OutputError, printable
 
-REFUSED: Final = {errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP}
+REFUSED: Final = {
+    *(errno.EINVAL, errno.EPERM, errno.EACCES, errno.ELOOP, errno.ENOSYS, errno.EOPNOTSUPP)
+}
 """What a file system answers that cannot do something, or never lets this user do it."""
 
 
@@ -113,6 +115,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _remove_tree(path: Path) -> None:
+    with suppress(OSError):  # which it may raise all the same
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _write(handle: int, piece: bytes) -> None:
     left = memoryview(piece)
     while left:
@@ -162,7 +169,7 @@ def make_private_directory(target: Path, stack: ExitStack) -> Path:
         path = _temporary_name(target)
         path.mkdir(mode=0o700)
         # a worker of the caller's pool may still write: then the next run removes what is left
-        stack.callback(shutil.rmtree, path, ignore_errors=True)
+        stack.callback(_remove_tree, path)
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(close, handle)
         lock(handle)
@@ -175,7 +182,11 @@ def leftovers(target: Path) -> Iterator[Path]:
 
     Only what a run could have made is looked at: a plain file or a directory of such a name.
     """
-    for path in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.tmp"):
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp")
+    found: list[Path] = []
+    with suppress(OSError):  # the next run may look here
+        found += target.parent.iterdir()
+    for path in (path for path in found if name.fullmatch(path.name)):
         with suppress(OSError):  # a link, or in use, or gone meanwhile
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # may be a FIFO
             handle = os.open(path, flags)
@@ -185,16 +196,14 @@ def leftovers(target: Path) -> Iterator[Path]:
                 if kind in {stat.S_IFREG, stat.S_IFDIR}:
                     yield path
             finally:
-                os.close(handle)
+                close(handle)
 
 
 def clear_leftovers(target: Path) -> None:
     """Remove what killed runs have left beside a target."""
     for path in leftovers(target):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            _remove(path)
+        _remove(path)
+        _remove_tree(path)  # if it is a directory
 
 
 @contextmanager

@@ -1,0 +1,182 @@
+"""A job writes the tables that it has declared, or the run ends and names the job's fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapreduce import Job, LineMapper, Malformed, Table, Totals, UsageError, run
+from mapreduce.errors import ConservationError, JobError
+from mapreduce.inputs.sources import find_sources
+from mapreduce.mapping.mapper import Mapper
+from mapreduce.outputs.manifest import MANIFEST
+from mapreduce.outputs.rejects import Spool
+from mapreduce.outputs.table import ROWS
+from mapreduce.outputs.writers import CSV
+
+ONE, OTHER = Table("one.csv", ("Key",), [("a",)]), Table("other.csv", ("Key",), [("b",)])
+
+SPLIT = LineMapper(bytes.split)
+
+
+@dataclass(frozen=True)
+class Liar(Job):
+    """A job that returns any tables, whatever it has declared."""
+
+    tables: Any = (ONE, OTHER)
+    outputs: Sequence[str] = ("one.csv", "other.csv")
+    mapper: Mapper = SPLIT
+
+    def finish(self, totals: Totals, /) -> Sequence[Table]:
+        return self.tables  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Return a directory with an input and an older table."""
+    (tmp_path / "in.log").write_text("a b\n")
+    (tmp_path / "one.csv").write_text("old")
+    return tmp_path
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def table(rows: Any, header: Any = ("Key", "Count")) -> Table:
+    return Table("one.csv", header, rows)
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ([ONE, OTHER, Table("in.log", ("Key",), [])], "returned the table 'in.log', but declares"),
+        ([ONE, OTHER, Table("../in.log", ("Key",), [])], "returned the table '../in.log', but"),
+        ([ONE, OTHER, ONE], "returned the table 'one.csv' twice"),
+        ([ONE], "did not return its table 'other.csv'"),
+        ([], "did not return its table 'one.csv'"),
+        (None, "returned None, not a list of tables"),
+        (ONE, "not a list of tables"),
+        ("ab", "returned 'ab', not a list of tables"),
+        ([{"Key": 1}], "not a list of tables"),
+        ([table([("a", 1)], ("A", "B", "C")), OTHER], "has 2 values, but the header 3"),
+        ([table([("a", 1, 2)]), OTHER], "has the row \\('a', 1, 2\\), which has 3 values"),
+        ([table([("a", 1)] * ROWS + [("b",)]), OTHER], "has the row \\('b',\\), which has 1 value"),
+        ([table([(b"a", 1)]), OTHER], "has bytes in the column 'Key'"),
+        ([table([("a", None)]), OTHER], "has NoneType in the column 'Count'"),
+        ([table([], ()), OTHER], "has the header \\(\\): it must be text"),
+        ([table([], ("Key", 1)), OTHER], "it must be text"),
+        ([table({("a", 1)}), OTHER], "has rows of type set"),
+        ([table(iter([("a", 1)])), OTHER], "has rows of type list_iterator"),
+    ],
+)
+@pytest.mark.parametrize("written", [True, False])
+def test_a_job_that_breaks_its_word_writes_nothing(
+    directory: Path, tables: Any, said: str, written: bool
+) -> None:
+    before, late = contents(directory), "1 value" in said  # only a table that is written is read
+    with pytest.raises(JobError, match=said) if written or not late else nullcontext():
+        run(Liar(tables), [directory / "in.log"], output=directory if written else None)
+    assert contents(directory) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x.csv", "/x.csv", "a/b.csv", "x.csv/", "a\0b", MANIFEST, 1, None]
+)
+def test_a_job_may_declare_only_plain_names_of_files(directory: Path, name: Any) -> None:
+    before = contents(directory)
+    with pytest.raises(UsageError, match=r"the output '.*' of the job"):
+        run(Liar(outputs=(name,)), [directory / "in.log"], output=directory)
+    assert contents(directory) == before
+
+
+def test_a_job_may_declare_a_name_only_once(directory: Path) -> None:
+    with pytest.raises(UsageError, match=r"'x\.csv' of the job: is declared twice"):
+        run(Liar(outputs=("x.csv", "x.csv")), [directory / "in.log"], output=directory)
+
+
+ODD = ["-.csv", " .csv", "~", "a\nb.csv", "\x1b[31m.csv", "\udcff.csv", "%s*?[a].csv", "ü" * 120]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_any_plain_name_is_written_again_and_again(directory: Path, name: str) -> None:
+    job = Liar([Table(name, ("Key",), [])], (name,))
+    for _ in range(2):
+        result = run(job, [directory / "in.log"], output=directory / "out")
+        assert [path.name for path in result.written] == [name]
+        assert set(contents(directory / "out")) == {name, MANIFEST}
+        assert contents(directory / "out")[name] == b"Key\n"
+
+
+@pytest.mark.parametrize(("letter", "number"), [("x", 242), ("ü", 121)])
+def test_a_name_that_is_too_long_is_refused_before_any_work(
+    directory: Path, letter: str, number: int
+) -> None:
+    name = letter * number
+    with pytest.raises(UsageError, match="the name is too long"):
+        run(Liar(outputs=(name,)), [directory / "in.log"], output=directory)
+    (directory / "in.log").write_text("")
+    job = Liar([Table(name[1:], ("Key",), [])], (name[1:],))
+    assert run(job, [directory / "in.log"], output=directory).written
+
+
+def test_two_names_that_are_one_file_are_refused(directory: Path) -> None:
+    (directory / "other.csv").symlink_to("one.csv")
+    with pytest.raises(UsageError, match=r"other\.csv: is another output, too"):
+        run(Liar(), [directory / "in.log"], output=directory)
+
+
+@pytest.mark.parametrize("rejects", ["one.csv", "link.csv", "linked/one.csv", "./one.csv"])
+def test_rejects_that_are_a_table_by_any_name_are_refused(directory: Path, rejects: str) -> None:
+    (directory / "link.csv").symlink_to("one.csv")
+    (directory / "linked").symlink_to(directory)
+    before = sorted(directory.iterdir())
+    target = f"{directory}/{rejects}"
+    with pytest.raises(UsageError, match="is another output, too"):
+        run(Liar(), [directory / "in.log"], output=directory, rejects=target)
+    assert sorted(directory.iterdir()) == before
+
+
+@pytest.mark.parametrize(("written", "malformed"), [(2, 3), (2, 1), (0, 1)])
+def test_malformed_lines_that_are_lost_or_doubled_end_the_run(
+    tmp_path: Path, written: int, malformed: int
+) -> None:
+    spool = Spool(tmp_path, CSV)
+    spool.write(0, 0, "in", [(0, "why", b"line\r")] * written)
+    with pytest.raises(ConservationError, match=f"{malformed} malformed.*{written} of them"):
+        list(spool.text(malformed))
+    assert len(list(spool.text(written))) >= 1
+
+
+def test_a_part_that_is_cut_off_ends_the_run(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, CSV)
+    spool.write(0, 0, "in", [(0, "why", b"line")])
+    (part,) = tmp_path.iterdir()
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(ConservationError, match="lost on their way"):
+        list(spool.text(1))
+
+
+def test_sources_of_two_searches_lose_no_malformed_line_without_a_word(directory: Path) -> None:
+    """Two inputs of one number wrote into one part: the second cleared what the first had."""
+    (directory / "other.log").write_text("x\n")
+    sources = [
+        source for name in ("in.log", "other.log") for source in find_sources([directory / name])
+    ]
+    rejects = directory / "rejects.csv"
+    job = Liar(mapper=LineMapper(refuse))
+    try:
+        run(job, sources, rejects=rejects)
+    except ConservationError:
+        assert not rejects.exists()
+    else:
+        assert rejects.read_bytes().count(b"\n") == 3
+
+
+def refuse(_line: bytes) -> list[bytes]:
+    raise Malformed("all are")
