@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from mapreduce import KeyCount, LineMapper, run
+from mapreduce.errors import OutputError
 from mapreduce.outputs.manifest import MANIFEST, own_outputs
 
 
@@ -51,3 +58,41 @@ def test_what_is_no_manifest_of_ours_names_no_outputs(tmp_path: Path, text: str)
     (tmp_path / MANIFEST).write_text(text)
     (tmp_path / "a").write_text("of somebody")
     assert own_outputs(tmp_path) == set()
+
+
+def test_the_manifest_says_which_lookup_was_used(tmp_path: Path) -> None:
+    """Two runs that differ only in the text of their lookup differ in their manifests."""
+    (tmp_path / "in.log").write_text("a\n")
+    (tmp_path / "lookup.csv").write_text("a,b\n")
+    os.mkfifo(tmp_path / "fifo")
+    lookups = [tmp_path / name for name in ("lookup.csv", "fifo", "gone")]
+    job = KeyCount(LineMapper(bytes.split), "t.csv", ("Word", "Count"), side_inputs=lookups)
+    run(job, [tmp_path / "in.log"], output=tmp_path / "out")
+    said = json.loads((tmp_path / "out" / MANIFEST).read_text())["side_inputs"]
+    unknown = {"bytes": None, "mtime_ns": None, "sha256": None}
+    assert said == [
+        {
+            "path": str(lookups[0]),
+            "bytes": 4,
+            "mtime_ns": lookups[0].stat().st_mtime_ns,
+            "sha256": hashlib.sha256(b"a,b\n").hexdigest(),
+        },
+        {"path": str(lookups[1]), **unknown},
+        {"path": str(lookups[2]), **unknown},
+    ]
+
+
+def test_an_old_manifest_that_fails_to_be_read_is_an_error_and_a_forbidden_one_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_manifest(tmp_path, "a.csv")
+    (tmp_path / "a.csv").write_text("text")
+    for number, error in [(errno.EIO, OutputError), (errno.EACCES, None)]:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "read", lambda *_, number=number: fail(number))
+            with pytest.raises(error, match="_SUCCESS") if error else nullcontext():
+                assert own_outputs(tmp_path) == set()
+
+
+def fail(number: int) -> NoReturn:
+    raise OSError(number, os.strerror(number))

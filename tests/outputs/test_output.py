@@ -170,6 +170,16 @@ def test_a_file_that_exists_keeps_its_mode(tmp_path: Path, mode: int) -> None:
     assert (target.read_text(), target.stat().st_mode & 0o7777) == ("new", mode)
 
 
+@pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o1644])
+def test_a_table_gets_no_setuid_bit_of_the_file_before(tmp_path: Path, mode: int) -> None:
+    """The system drops the bit when a file is written; a table has no use for it."""
+    target = tmp_path / "old"
+    target.write_text(OLD)
+    target.chmod(mode)
+    commit({target: [b"new"]})
+    assert target.stat().st_mode & 0o7777 == mode & 0o777
+
+
 @pytest.mark.parametrize("dangling", [True, False])
 def test_a_symlink_is_written_through(tmp_path: Path, dangling: bool) -> None:
     (tmp_path / "elsewhere").mkdir()

@@ -163,6 +163,22 @@ def test_no_malformed_line_is_a_file_without_any(
     assert [path.name for path in (tmp_path / "made").iterdir()] == [name]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_spreadsheet_computes_a_malformed_line_that_was_made_safe(
+    write_logs: WriteLogs, tmp_path: Path, workers: int
+) -> None:
+    paths = write_logs(b"=1+1\n" + LOG + b"@x, y\n-\n")
+    safe, exact, lines = (tmp_path / name for name in ("safe.csv", "exact.csv", "lines.jsonl"))
+    for target in (safe, lines):
+        run_split(paths, rejects=target, excel_safe=True, workers=workers, split_size=3000)
+    run_split(paths, rejects=exact)
+    texts = [line for _, _, line in places(exact)]
+    assert {b"=1+1", b"@x, y", b"-"} < set(texts)
+    expected = [b"'" + text if text[:1] in b"=@-" else text for text in texts]
+    assert [line for _, _, line in places(safe)] == expected
+    assert places(lines) == places(exact)
+
+
 @contextmanager
 def nothing_left(directory: Path) -> Iterator[None]:
     """Check that the body leaves the files of a directory as they were."""

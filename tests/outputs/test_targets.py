@@ -130,26 +130,6 @@ def test_a_kill_between_two_renames_can_be_told_and_the_next_run_repairs_it(
     assert b"\nweb,2\n" in without_manifest(made)["tag2count.csv"]
 
 
-def test_what_a_run_is_still_writing_is_not_taken_for_a_leftover(tmp_path: Path) -> None:
-    target = tmp_path / "table.csv"
-
-    def text() -> Iterator[bytes]:
-        yield b"first"
-        commit({target: [b"second"]})
-        assert target.read_bytes() == b"second"
-
-    commit({target: text()})
-    assert target.read_bytes() == b"first"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_name_is_no_pattern_when_leftovers_are_cleared(tmp_path: Path) -> None:
-    other = tmp_path / ".abc.csv.0.tmp"
-    other.write_text("of somebody else")
-    commit({tmp_path / "a*.csv": [b"text"]})
-    assert other.exists()
-
-
 def test_two_runs_rename_one_after_the_other(tmp_path: Path) -> None:
     """The lock of another run is held while this one looks for its turn."""
     handle = os.open(tmp_path, os.O_RDONLY)
@@ -188,20 +168,3 @@ def test_temporary_files_are_private_until_they_are_renamed(tmp_path: Path) -> N
 
     commit({tmp_path / "t.csv": text()})
     assert (tmp_path / "t.csv").read_bytes() == b"secret"
-
-
-@pytest.mark.parametrize("name", [".t.csv.backup.tmp", ".t.csv.0.tmp", ".t.csv.12345678.tmp.old"])
-def test_only_what_a_run_could_have_left_is_cleared(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "precious").write_text("of somebody")
-    left = tmp_path / ".t.csv.0123abcd.tmp"
-    left.write_text("of a killed run")
-    commit({tmp_path / "t.csv": [b"text"]})
-    assert (tmp_path / name / "precious").exists()
-    assert not left.exists()
-
-
-def test_a_pipe_in_the_place_of_a_leftover_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / ".t.csv.0123abcd.tmp")
-    commit({tmp_path / "t.csv": [b"text"]})
-    assert (tmp_path / "t.csv").read_bytes() == b"text"
