@@ -78,6 +78,10 @@ class Compressed(Format):
         """Return what makes the decoder of a member; raise ``UsageError`` if it is missing."""
         raise NotImplementedError
 
+    def is_member(self, data: bytes, /) -> bool:
+        """Return whether a further member begins with these bytes."""
+        return self.recognises(data)
+
     def check_member(self, name: str, data: bytes, /) -> None:
         """Raise ``UsageError`` for a member that begins so and that the decoder cannot decode."""
 
@@ -198,7 +202,7 @@ def first_text(head: bytes, codec: Compressed, size: int = LEAST) -> bytes:
             text += piece
             if len(text) >= size:
                 break
-    except InputError:  # the head ends before its end; who reads it all tells what is damaged
+    except (InputError, UsageError):  # the head is cut off; who reads it all tells what is wrong
         return text
     return text
 
@@ -220,7 +224,7 @@ def _members(
             yield _decode(decoder, data if decoder.needs_input else b"", room(), codec, name)
             data = b""
         data = _next_member(decoder.unused_data, pieces, codec.padding)
-        if data and not codec.recognises(data):
+        if data and not codec.is_member(data):
             raise InputError(f"{name}: {codec.name}: is followed by something else")
 
 

@@ -28,7 +28,8 @@ from mapreduce.formats.stream import Tick, too_long
 if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper
 
-_PROBE: Final = 64 << 10
+PROBE: Final = 64 << 10
+"""Bytes that are read at once to find where a line begins."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,8 @@ class Text(Format):
     ) -> Iterator[tuple[int, int]]:
         size, start = source.size or 0, source.start
         while start < size:
-            end = start + next(sizes)
-            end = size if end >= size else _next_line(source, file, end, max_line, tick)
-            yield start, (end := min(size, end))
+            end = min(size, _next_line(source, file, start + next(sizes), max_line, tick))
+            yield start, end
             start = end
 
     def read(
@@ -119,7 +119,7 @@ def _next_line(source: Readable, file: BinaryIO, offset: int, max_line: int, tic
     position = offset - 1
     try:
         file.seek(position)
-        while probe := file.read(_PROBE):
+        while probe := file.read(PROBE):
             newline = probe.find(b"\n")
             if newline >= 0:
                 return position + newline + 1

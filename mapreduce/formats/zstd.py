@@ -27,7 +27,11 @@ class Zstd(Compressed):
 
     def recognises(self, head: bytes, /) -> bool:
         rest = behind_skippable(head)
-        return rest.startswith(_FRAME) or (not rest and _is_skippable(head))
+        is_unclear = _is_skippable(head) and len(rest) < len(_FRAME)  # what follows is not there
+        return rest.startswith(_FRAME) or is_unclear
+
+    def is_member(self, data: bytes, /) -> bool:
+        return data.startswith(_FRAME) or _is_skippable(data)
 
     def check_member(self, name: str, data: bytes, /) -> None:
         header = behind_skippable(data)

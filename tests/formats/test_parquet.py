@@ -136,6 +136,118 @@ def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
         run(wordcount(), [write(tmp_path / "a.parquet", [record_of(443, 6, "OK")])])
 
 
+def test_columns_are_found_by_name_and_never_by_position(tmp_path: Path) -> None:
+    """However they are ordered and written, and whatever else is there."""
+    columns = {
+        "Protocol": [6, 17],
+        "__index_level_0__": [53, 53],
+        "some text": ["a b", "c d"],
+        "dstPort": [443, 53],
+        "log_status": ["OK", "OK"],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert run(FLOWS, [tmp_path / "a.parquet"]).counts == {b"443 6 OK": 1, b"53 17 OK": 1}
+
+
+@pytest.mark.parametrize("names", [[f"c{n}" for n in range(14)], ["a", "b"]], ids=["14", "2"])
+def test_parquet_without_any_known_name_is_refused(tmp_path: Path, names: list[str]) -> None:
+    pq.write_table(pa.table({name: ["6"] for name in names}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"a\.parquet: has no (field|column) dstport"):
+        run(FLOWS, [tmp_path / "a.parquet"])
+    assert run(count("2"), [tmp_path / "a.parquet"]).counts == {b"6": 1}
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    same = [("dstport", pa.array([443])), ("DstPort", pa.array([53])), ("protocol", pa.array([6]))]
+    table = pa.Table.from_arrays([column for _, column in same], [name for name, _ in same])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="has several columns dstport"):
+        run(FLOWS, [tmp_path / "a.parquet"])
+    pq.write_table(table.rename_columns(["x", "x", "x"]), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="has several columns x"):
+        run(count("1"), [tmp_path / "a.parquet"])
+
+
+VALUES = {
+    "whole floats": (
+        pa.array([443.0, 1e15, None, -0.0]),
+        [b"443", b"1000000000000000", b"-", b"0"],
+    ),
+    "floats": (pa.array([1.5, float("nan"), float("inf")]), [b"1.5", b"-", b"inf"]),
+    "short floats": (pa.array([443.0, 0.5], pa.float32()), [b"443", b"0.5"]),
+    "decimals": (pa.array(["443.00", "1.50"]).cast(pa.decimal128(9, 2)), [b"443", b"1.50"]),
+    "bytes": (pa.array([b"\xff", b"ab"], pa.binary()), [b"\xff", b"ab"]),
+    "words": (pa.array(["a", "b", None]).dictionary_encode(), [b"a", b"b", b"-"]),
+    "booleans": (pa.array([True, False]), [b"true", b"false"]),
+    "nothing": (pa.nulls(2), [b"-", b"-"]),
+}
+
+
+@pytest.mark.parametrize(("values", "texts"), VALUES.values(), ids=[*VALUES])
+def test_a_value_is_the_text_that_a_log_would_have(
+    tmp_path: Path, values: Any, texts: list[bytes]
+) -> None:
+    """pandas makes floats of integers with a hole in them, and the hole NaN."""
+    pq.write_table(pa.table({"x": values}), tmp_path / "a.parquet")
+    assert run(count("1"), [tmp_path / "a.parquet"]).counts == Counter(texts)
+
+
+@given(
+    st.lists(st.integers(-(2**60), 2**60) | st.none() | st.floats(allow_subnormal=False)),
+)
+def test_a_whole_float_is_an_integer_and_every_float_is_itself(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[float | int | None]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "floats.parquet"
+    floats = [None if value is None else float(value) for value in drawn]
+    pq.write_table(pa.table({"x": pa.array(floats, pa.float64())}), path)
+    found = run(count("1"), [path]).counts
+    there = [value for value in floats if value is not None and value == value]  # noqa: PLR0124
+    assert Counter({float(key): n for key, n in found.items() if key != b"-"}) == Counter(there)
+    assert found[b"-"] == len(floats) - len(there)
+    whole = [key for key in found if key != b"-" and float(key).is_integer()]
+    assert all(key.lstrip(b"-").isdigit() for key in whole if abs(float(key)) < 2**53)
+
+
+def test_a_delimiter_of_any_byte_stands_between_values(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [1, 2], "y": ["a b", "c"]}), tmp_path / "a.parquet")
+    for delimiter in ("\t", ",", "\x01"):
+        found = run(count("1-2", delimiter=delimiter), [tmp_path / "a.parquet"])
+        byte = delimiter.encode()
+        assert found.counts == {b"1" + byte + b"a b": 1, b"2" + byte + b"c": 1}
+    with pytest.raises(InputError, match="row 1: the value '2' of the column x would be two"):
+        run(count("1-2", delimiter="2"), [tmp_path / "a.parquet"])
+
+
+def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [[1], [2, 3]]}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"a\.parquet: the column x is no single value but list"):
+        run(count("1"), [tmp_path / "a.parquet"])
+
+
+def test_a_row_that_is_too_long_is_named(tmp_path: Path) -> None:
+    words = ["x"] * 20 + ["x" * 51] + ["x"] * 9
+    pq.write_table(pa.table({"w": words, "n": [1] * 30}), tmp_path / "a.parquet", row_group_size=7)
+    assert run(count("1,2"), [tmp_path / "a.parquet"], max_line=53).stats.lines == 30
+    with pytest.raises(InputError, match="row 20: a line of more than 52 bytes"):
+        run(count("1,2"), [tmp_path / "a.parquet"], max_line=52)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_malformed_row_lies_where_its_number_in_the_file_says(
+    tmp_path: Path, workers: int
+) -> None:
+    ports = [70000 if row in {3, 4, 16, 29} else 443 for row in range(30)]
+    path = write(tmp_path / "a.parquet", [record_of(port, 6, "OK") for port in ports])
+    rejects = tmp_path / "r.csv"
+    found = run_split([path], workers=workers, split_size=1, rejects=rejects)
+    assert [(one.offset, one.unit) for one in found.rejects] == [(n, "row") for n in (3, 4, 16, 29)]
+    assert str(found.rejects[0]).startswith(f"{path}: row 3: dstport '70000' is not 0 to 65535")
+    lines = rejects.read_text().splitlines()
+    assert lines[0] == "file,byte,reason,line"
+    assert [line.split(",")[1] for line in lines[1:]] == ["row 3", "row 4", "row 16", "row 29"]
+
+
 @pytest.mark.parametrize("value", ["a b", "a\nb", "a\r"])
 def test_a_value_that_would_be_two_is_an_error(tmp_path: Path, value: str) -> None:
     path = write(tmp_path / "a.parquet", [record_of(443, 6, value)])

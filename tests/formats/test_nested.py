@@ -1,0 +1,81 @@
+"""What is compressed twice is unpacked twice; what is compressed too often is named."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ReadStdin, record
+
+from mapreduce import UsageError, run
+from mapreduce.errors import InputError
+from mapreduce.formats.compressed import DEEPEST
+from mapreduce.jobs.count import count
+
+LOG = b"\xef\xbb\xbf" + (record() + b"\n") * 20_000
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
+every_pair = pytest.mark.parametrize(
+    ("outer", "inner"), [(outer, inner) for outer in PACK for inner in PACK]
+)
+
+
+@every_pair
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_codec_within_a_codec_is_unpacked_again(
+    tmp_path: Path, read_stdin: ReadStdin, outer: str, inner: str, stream: bool
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(PACK[outer](PACK[inner](LOG)))
+    if stream:
+        read_stdin(path)
+    assert run(count("7"), ["-" if stream else path]).counts == {b"443": 20_000}
+
+
+def packed(data: bytes, times: int) -> bytes:
+    for _ in range(times):
+        data = gzip.compress(data)
+    return data
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_compressed_too_often_is_named(
+    tmp_path: Path, read_stdin: ReadStdin, stream: bool
+) -> None:
+    path = tmp_path / "log.gz"
+    path.write_bytes(packed(LOG, DEEPEST))
+    assert run(count("7"), [path]).counts == {b"443": 20_000}
+    path.write_bytes(packed(LOG, DEEPEST + 1))
+    if stream:
+        read_stdin(path)
+    with pytest.raises(UsageError, match="is compressed more than 3 times; unpack it first"):
+        run(count("7"), ["-" if stream else path])
+
+
+def test_damage_within_is_an_error_that_says_where(tmp_path: Path) -> None:
+    (tmp_path / "log.gz").write_bytes(gzip.compress(gzip.compress(LOG)[:-9]))
+    with pytest.raises(
+        InputError, match=r"log\.gz \(unpacked by gzip\): gzip: ends before its end"
+    ):
+        run(count("7"), [tmp_path / "log.gz"])
+
+
+def test_parquet_within_a_codec_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet.gz").write_bytes(gzip.compress(b"PAR1" + bytes(20)))
+    with pytest.raises(UsageError, match=r"\(unpacked by gzip\): is Parquet, which cannot be read"):
+        run(count("7"), [tmp_path / "a.parquet.gz"])
+
+
+@pytest.mark.parametrize("pack", PACK.values(), ids=[*PACK])
+def test_zeros_behind_a_member_are_padding(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """As ``tar`` and tapes leave them; gzip, bzip2 and xz themselves accept them."""
+    for data in (pack(LOG) + bytes(400), pack(LOG) + bytes(200_000)):
+        (tmp_path / "log").write_bytes(data)
+        assert run(count("7"), [tmp_path / "log"]).counts == {b"443": 20_000}
