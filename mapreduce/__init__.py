@@ -4,20 +4,25 @@
 >>> from mapreduce import run
 >>> run(wordcount(), ["data/flowlogs-small.log"]).stats.lines > 0
 True
+
+Nothing is imported before it is asked for: the command takes over signals, and the current
+directory is taken off ``sys.path``, before anything else may happen.
 """
 
-from mapreduce.backends.backend import Backend
-from mapreduce.engine import Result, run
-from mapreduce.errors import InputError, MapReduceError, UsageError, printable
-from mapreduce.job import Job, KeyCount
-from mapreduce.mapping.fields import FieldMapper
-from mapreduce.mapping.lines import LineMapper, Malformed
-from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
-from mapreduce.outputs.rejects import Reject
-from mapreduce.outputs.stats import Stats
-from mapreduce.outputs.table import Row, Table
-from mapreduce.reducing.measures import Largest, Measure, Smallest, Sum
-from mapreduce.reducing.totals import Totals
+TYPE_CHECKING = False  # nor is typing imported
+if TYPE_CHECKING:
+    from mapreduce.backends.backend import Backend
+    from mapreduce.engine import Result, run
+    from mapreduce.errors import InputError, MapReduceError, UsageError, printable
+    from mapreduce.job import Job, KeyCount
+    from mapreduce.mapping.fields import FieldMapper
+    from mapreduce.mapping.lines import LineMapper, Malformed
+    from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
+    from mapreduce.outputs.rejects import Reject
+    from mapreduce.outputs.stats import Stats
+    from mapreduce.outputs.table import Row, Table
+    from mapreduce.reducing.measures import Largest, Measure, Smallest, Sum
+    from mapreduce.reducing.totals import Totals
 
 __all__ = [
     "SKIPPED",
@@ -49,3 +54,62 @@ __all__ = [
     "run",
 ]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "mapreduce.backends.backend": ("Backend",),
+    "mapreduce.engine": (
+        "Result",
+        "run",
+    ),
+    "mapreduce.errors": (
+        "InputError",
+        "MapReduceError",
+        "UsageError",
+        "printable",
+    ),
+    "mapreduce.job": (
+        "Job",
+        "KeyCount",
+    ),
+    "mapreduce.mapping.fields": ("FieldMapper",),
+    "mapreduce.mapping.lines": (
+        "LineMapper",
+        "Malformed",
+    ),
+    "mapreduce.mapping.mapper": (
+        "SKIPPED",
+        "Combiner",
+        "Drained",
+        "Judgement",
+        "Mapper",
+        "Tally",
+    ),
+    "mapreduce.outputs.rejects": ("Reject",),
+    "mapreduce.outputs.stats": ("Stats",),
+    "mapreduce.outputs.table": (
+        "Row",
+        "Table",
+    ),
+    "mapreduce.reducing.measures": (
+        "Largest",
+        "Measure",
+        "Smallest",
+        "Sum",
+    ),
+    "mapreduce.reducing.totals": ("Totals",),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    import importlib  # noqa: PLC0415
+
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(importlib.import_module(module), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

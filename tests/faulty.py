@@ -363,3 +363,8 @@ def die_behind_a_child(_task: object) -> None:
         time.sleep(3)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def variable(name: str) -> str | None:
+    """Return a variable of the environment that this process has."""
+    return os.environ.get(name)

@@ -23,9 +23,11 @@ import os
 import signal
 import sys
 import threading
+import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -34,7 +36,16 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final, cast
 
-from mapreduce.backends.worker import ERROR, SIGNALS, packed_call, result_of, send, work
+from mapreduce.backends.worker import (
+    ERROR,
+    SAFE_PATH,
+    SIGNALS,
+    packed_call,
+    result_of,
+    send,
+    set_variable,
+    work,
+)
 from mapreduce.errors import WorkerLostError
 
 ATTEMPTS: Final = 4
@@ -202,7 +213,8 @@ class Pool:
 
     def _hire(self) -> Connection:
         """Start a worker; raise ``WorkerLostError`` if four in a row die before they have begun."""
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            time.sleep(0.1 * attempt)  # a fork server that was killed is not gone at once
             try:
                 with suppress(ConnectionError, EOFError):
                     return self._start()
@@ -213,13 +225,12 @@ class Pool:
     def _start(self) -> Connection:
         """Start a worker, with signals blocked so that it never runs the parent's handlers."""
         ours, theirs = self._context.Pipe()
-        inherited = [*self._workers, ours] if self._context.get_start_method() == "fork" else []
+        forks = self._context.get_start_method() == "fork"
+        inherited = [*self._workers, ours] if forks else []
         process = cast(Any, self._context).Process(
-            target=work, args=(theirs, inherited), daemon=True
+            target=work, args=(theirs, inherited, os.environ.get(SAFE_PATH)), daemon=True
         )
-        if self._context.get_start_method() != "fork":
-            resource_tracker.ensure_running()  # else starting the worker does, and unblocks signals
-        with _signals_blocked(), theirs:
+        with theirs, nullcontext() if forks else _helpers_prepared(), _signals_blocked():
             process.start()
             self._workers[ours] = _Worker(process)
         return ours
@@ -230,6 +241,24 @@ def _context(start_method: str | None) -> BaseContext:
     if start_method is None and sys.platform == "linux":
         start_method = "fork" if threading.active_count() == 1 else "forkserver"
     return multiprocessing.get_context(start_method)
+
+
+@contextmanager
+def _helpers_prepared() -> Iterator[None]:
+    """Start new interpreters that do not import from the current directory.
+
+    So ``multiprocessing`` starts its fork server and resource tracker, too. It warns of a tracker
+    that somebody has killed; nothing of ours was in its care.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "resource_tracker: process died", UserWarning)
+            resource_tracker.ensure_running()  # here, because it unblocks signals
+            yield
+    finally:
+        set_variable(SAFE_PATH, before)
 
 
 @contextmanager

@@ -22,23 +22,40 @@ from typing import Any, Final
 
 from mapreduce.errors import MapReduceError, TaskError
 
-SIGNALS: Final = {signal.SIGINT, signal.SIGTERM}
+SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+SAFE_PATH: Final = "PYTHONSAFEPATH"
 RESULT: Final = b"+"
 ERROR: Final = b"-"
 
 
-def work(connection: Connection, inherited: Iterable[Connection]) -> None:
-    """Be a worker: run one call after the other until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+def work(
+    connection: Connection, inherited: Iterable[Connection], safe_path: str | None = None
+) -> None:
+    """Be a worker: run one call after the other until the parent closes the pipe or is gone.
+
+    ``safe_path`` is what the parent has in its environment as ``PYTHONSAFEPATH``, which it changes
+    while it starts workers.
+    """
+    for signum in SIGNALS - {signal.SIGTERM}:
+        signal.signal(signum, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for other in inherited:
         other.close()  # so that an end of file means that the parent is gone
+    set_variable(SAFE_PATH, safe_path)
     try:
         while True:
             connection.send_bytes(_answer(_receive(connection)))
     except (EOFError, OSError):
         os._exit(0)
+
+
+def set_variable(name: str, value: str | None) -> None:
+    """Set a variable of the environment, or remove it."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def send(connection: Connection, call: bytes, answers: Sequence[bytes]) -> None:

@@ -73,7 +73,11 @@ def _app(stop: StopRequest) -> typer.Typer:
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             return super().get_command(ctx, cmd_name) or _job_command(cmd_name, stop)
 
-    app = typer.Typer(cls=JobGroup, rich_markup_mode=None, help=mapreduce.__doc__.splitlines()[0])
+    app = typer.Typer(
+        cls=JobGroup,
+        rich_markup_mode=None,
+        help="Count anything in line-oriented data, on every core, without losing a line.",
+    )
     app.callback()(_root)
     app.command("jobs", cls=PlainCommand)(_jobs)
     return app

@@ -1,8 +1,11 @@
-"""SIGINT and SIGTERM end a run at the next moment at which ending is clean.
+"""SIGINT, SIGTERM, SIGHUP and SIGQUIT end a run at the next moment at which ending is clean.
 
 The handlers only take a note; the run looks at it at least ten times a second. An exception raised
 from a handler could strike between any two instructions, and leak whatever had just been opened. It
 is raised only where there is nothing to leak and something to wait for.
+
+A signal that was ignored when the program started stays ignored: so ``nohup`` keeps a run alive
+when its terminal closes, and a shell keeps Ctrl-C from its background jobs.
 """
 
 from __future__ import annotations
@@ -13,9 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from mapreduce.errors import Stopped
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class StopRequest:
@@ -28,7 +29,8 @@ class StopRequest:
     def take_over(self) -> None:
         """Install the handlers."""
         for signum in SIGNALS:
-            signal.signal(signum, self._receive)
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                signal.signal(signum, self._receive)
 
     def let_go(self) -> None:
         """Ignore signals: all is done, and the interpreter's own end is not to be disturbed."""
@@ -48,6 +50,8 @@ class StopRequest:
     def check(self) -> None:
         """Raise ``Stopped`` if a signal has come."""
         if self._received is not None:
+            from mapreduce.errors import Stopped  # noqa: PLC0415 - the handlers come first
+
             raise Stopped(self._received, self._received.name)
 
     def _receive(self, signum: int, _frame: FrameType | None) -> None:

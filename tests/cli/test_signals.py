@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Final
 
 import pytest
@@ -100,6 +101,7 @@ class Run:
 
     process: subprocess.Popen[bytes]
     output: Path
+    temporary: Path
     stderr: str = ""
 
     @property
@@ -134,6 +136,8 @@ class Run:
         assert wait_until(lambda: not self.members(), seconds=5)
         assert self.process.stderr
         self.stderr = self.process.stderr.read().decode()
+        if self.process.returncode != -signal.SIGKILL:
+            assert list(self.temporary.iterdir()) == []
         return self.process.returncode
 
     def members(self) -> list[Process]:
@@ -162,16 +166,19 @@ def running(
 ) -> Iterator[Run]:
     """Start ``mapreduce flowlogs``; leave nothing of it behind, whatever happens."""
     lookup = ["--lookup", str(DATA / "lookup.csv")]
-    with subprocess.Popen(
-        [sys.executable, *command, "flowlogs", *lookup, "--output", str(output), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "MAPREDUCE_KERNEL": "pure"},  # slow enough to be interrupted
-        start_new_session=True,
-    ) as process:
+    with (
+        TemporaryDirectory(prefix="m") as temporary,  # short: it must hold the path of a socket
+        subprocess.Popen(
+            [sys.executable, *command, "flowlogs", *lookup, "--output", str(output), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "MAPREDUCE_KERNEL": "pure", "TMPDIR": temporary},  # slow enough
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            yield Run(process, output)
+            yield Run(process, output, Path(temporary))
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -180,8 +187,15 @@ def running(
 # One signal at a chosen moment
 
 
-@signals
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("signum", "method"),
+    [
+        *((signum, "fork") for signum in SIGNALS),
+        *((signum, "forkserver") for signum in SIGNALS),
+        (signal.SIGTERM, "spawn"),
+        (signal.SIGHUP, "spawn"),
+    ],
+)
 def test_a_signal_ends_a_run_with_a_busy_pool(
     method: str, signum: signal.Signals, large: Large, output: Path
 ) -> None:
@@ -264,7 +278,7 @@ def test_two_signals_at_once_while_the_program_is_still_being_imported(
 ) -> None:
     both = ",".join(str(int(signum)) for signum in SIGNALS)
     with running(output, str(SAMPLE), command=("-c", SIGNAL_IN_IMPORT, module, both)) as run:
-        assert run.finish() in (130, 143)
+        assert run.finish() in {128 + signum for signum in SIGNALS}
         assert run.stderr.splitlines()[1:] == []
         assert run.found() == OLD
 
@@ -406,6 +420,58 @@ def test_the_workers_of_a_killed_run_end_by_themselves(
         assert run.finish() == -signal.SIGKILL
         assert run.stderr == ""
         assert run.found() == OLD
+
+
+# Signals that somebody has decided to ignore, and those that come before anything else
+
+
+@pytest.mark.parametrize(
+    ("signum", "method"),
+    [(signal.SIGINT, "fork"), (signal.SIGHUP, "forkserver"), (signal.SIGQUIT, "fork")],
+)
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
+    method: str, signum: signal.Signals, large: Large, output: Path
+) -> None:
+    """As ``nohup`` and the background jobs of a shell are started."""
+    ignoring = f"import signal; signal.signal({int(signum)}, signal.SIG_IGN); "
+    command = ("-c", ignoring + "from mapreduce.__main__ import mapreduce; mapreduce()")
+    arguments = ("-j", "2", "--start-method", method, str(large.path))
+    with running(output, *arguments, command=command) as run:
+        assert wait_until(run.busy)
+        os.killpg(run.process.pid, signum)
+        assert run.finish() == 0
+        assert run.found() == large.tables
+
+
+def test_a_run_under_nohup_outlives_its_terminal(large: Large, output: Path) -> None:
+    nohup = "import os, sys; os.execvp('nohup', ['nohup', sys.executable, '-m', 'mapreduce'"
+    with running(output, str(large.path), command=("-c", nohup + ", *sys.argv[1:]])")) as run:
+        assert wait_until(run.started)
+        run.process.send_signal(signal.SIGHUP)
+        assert run.finish() == 0
+        assert run.found() == large.tables
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000): pass
+
+MODULE = sys.argv.pop(1)
+sys.meta_path.insert(0, Finder())
+from mapreduce.__main__ import mapreduce
+mapreduce()
+"""
+
+
+@pytest.mark.parametrize("module", ["mapreduce.cli", "mapreduce.cli.signals"])
+def test_ctrl_c_before_the_signals_are_taken_over_is_one_line(module: str, output: Path) -> None:
+    with running(output, str(SAMPLE), command=("-c", INTERRUPTED_IMPORT, module)) as run:
+        run.check_stopped(signal.SIGINT)
 
 
 # The note that the handlers take

@@ -1,0 +1,194 @@
+"""How the commands start: from anywhere, beside anything, under any flag of Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import mapreduce
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+DATA: Final = ROOT / "data"
+METHODS: Final = ["fork", "forkserver", "spawn"]
+COMMANDS: Final = {
+    "python -m mapreduce": ["-m", "mapreduce", "flowlogs"],
+    "mapreduce": ["-P", "-c", "from mapreduce.__main__ import mapreduce as run; run()", "flowlogs"],
+    "processflows": ["-P", "-c", "from mapreduce.__main__ import processflows as run; run()"],
+}
+"""``-P`` because a script of an installed package has its own directory first, not the current."""
+
+HOSTILE: Final = (
+    "socket.py",
+    "jobs.py",
+    "struct.py",
+    "signal.py",
+    "typing.py",
+    "traceback.py",
+    "multiprocessing.py",
+    "typer.py",
+    "tqdm.py",
+    "isal.py",
+    "obstore.py",
+    "contextlib.py",
+    "selectors.py",
+    "tempfile.py",
+    "pickle.py",
+)
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Return a directory of modules, and a package ``jobs``, that say so when they are imported."""
+    directory = tmp_path / "hostile"
+    (directory / "jobs").mkdir(parents=True)
+    for name in (*HOSTILE, "jobs/__init__.py"):
+        (directory / name).write_text(
+            f"import os\nos.open({str(tmp_path / 'imported')!r}, os.O_CREAT)\nraise SystemExit(77)"
+        )
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("command", "method"),
+    [
+        *(("python -m mapreduce", method) for method in METHODS),
+        ("mapreduce", "forkserver"),
+        ("processflows", "spawn"),
+    ],
+)
+def test_nothing_is_imported_from_the_current_directory(
+    hostile: Path, command: str, method: str
+) -> None:
+    log = hostile / "log"
+    log.write_bytes((DATA / "flowlogs-2000.log").read_bytes() * 200)  # worth a pool
+    arguments = ["-l", str(DATA / "lookup.csv"), "-j", "2", "--start-method", method, str(log)]
+    done = subprocess.run(
+        [sys.executable, *COMMANDS[command], *arguments],
+        cwd=hostile,
+        env={**os.environ, "MAPREDUCE_KERNEL": "pure"},  # worth a pool
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not (hostile.parent / "imported").exists()
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "400,000 lines" in done.stderr
+    assert "2 processes" in done.stderr
+
+
+def test_a_worker_has_the_environment_of_its_parent() -> None:
+    """The variable that keeps the current directory off is set only while a worker starts."""
+    script = (
+        "import os, faulty\n"
+        "from mapreduce.backends.pool import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    for method in ('fork', 'forkserver', 'spawn'):\n"
+        "        with Pool(1, start_method=method) as pool:\n"
+        "            (mine,) = faulty.map_over(pool, faulty.variable, ['PYTHONSAFEPATH'])\n"
+        "        print(mine, os.environ.get('PYTHONSAFEPATH'))\n"
+    )
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    for value, said in ((None, "None None"), ("yes", "yes yes")):
+        env = {**os.environ, "PYTHONPATH": path}
+        env.pop("PYTHONSAFEPATH", None)
+        if value:
+            env["PYTHONSAFEPATH"] = value
+        found = subprocess.run(
+            [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True
+        )
+        assert found.stdout.splitlines() == [said] * 3
+
+
+def test_a_checkout_works_without_being_installed(tmp_path: Path) -> None:
+    """Workers of a spawned interpreter, too, find the package in the current directory."""
+    for name in ("mapreduce", "jobs"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
+    log = tmp_path / "log"
+    log.write_bytes((DATA / "flowlogs-2000.log").read_bytes() * 100)
+    path = [entry for entry in sys.path if entry and Path(entry) not in (ROOT, ROOT / "tests")]
+    arguments = ["-l", str(DATA / "lookup.csv"), "-j", "2", "--start-method", "spawn", str(log)]
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "mapreduce", "flowlogs", *arguments],
+        cwd=tmp_path,
+        env={"PYTHONPATH": os.pathsep.join(path), "MAPREDUCE_KERNEL": "pure"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "200,000 lines" in done.stderr
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_command_works_without_docstrings_and_assertions(method: str, tmp_path: Path) -> None:
+    log, output = tmp_path / "log", tmp_path / "output"
+    log.write_bytes((DATA / "flowlogs-2000.log").read_bytes() * 200)
+    arguments = ["-l", str(DATA / "lookup.csv"), "-j", "2", "--start-method", method, str(log)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mapreduce", "flowlogs", *arguments, "-o", str(output)],
+        env={**os.environ, "PYTHONOPTIMIZE": "2", "MAPREDUCE_KERNEL": "pure"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "400,000 lines" in done.stderr
+    assert "2 processes" in done.stderr
+    assert len([*output.glob("*.csv")]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["jobs"], ["--version"], ["flowlogs", "--help"], ["count", "--help"]],
+    ids=" ".join,
+)
+def test_everything_that_is_said_is_said_without_docstrings(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "mapreduce", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
+
+
+def test_the_package_imports_nothing_before_it_is_used() -> None:
+    script = (
+        "import os, sys; before = {*sys.modules}; import mapreduce.__main__\n"
+        "print(*sorted({*sys.modules} - before))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", script],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(found.stdout.split()) <= {"__future__", "gc", "mapreduce", "mapreduce.__main__"}
+
+
+def test_every_public_name_is_found() -> None:
+    for name in mapreduce.__all__:
+        assert getattr(mapreduce, name).__module__
+    assert set(mapreduce.__all__) <= set(dir(mapreduce))
+    assert mapreduce.__all__ == sorted(mapreduce.__all__, key=lambda n: (not n.isupper(), n))
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = mapreduce.nonsense
+
+
+def test_help_shows_the_public_names() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import mapreduce; help(mapreduce)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "run(job" in found.stdout
+    assert "class Totals" in found.stdout
