@@ -21,11 +21,12 @@ from mapreduce.backends.backend import Backend, backend_of
 from mapreduce.errors import ConservationError, MalformedError, UsageError
 from mapreduce.formats.stream import MAX_LINE, Tick
 from mapreduce.inputs.local import Files
-from mapreduce.inputs.sources import Source, find_sources, growth
+from mapreduce.inputs.sources import Inputs, Source, Sources, find_sources, growth
 from mapreduce.job import Job
 from mapreduce.kernel.pace import pace_of
 from mapreduce.mapping.task import BLOCK, MAX_KEYS, MapSettings
 from mapreduce.options import Options, no_progress
+from mapreduce.outputs.manifest import own_outputs
 from mapreduce.outputs.rejects import Budget, Reject, Spool
 from mapreduce.outputs.stats import Clock, Stats
 from mapreduce.outputs.table import Table
@@ -65,7 +66,7 @@ class Result:
 
 def run(
     job: Job,
-    inputs: Iterable[str | os.PathLike[str] | Source],
+    inputs: Inputs,
     *,
     output: str | os.PathLike[str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
@@ -83,7 +84,7 @@ def run(
 ) -> Result:
     """Count all inputs with a job and, if ``output`` names a directory, write its tables there.
 
-    ``inputs`` are names (see ``inputs.names.expand``), or what ``find_sources`` has found of them.
+    ``inputs`` is a name (see ``inputs.names.expand``) or several, or what was found of them before.
     At most ``workers`` processes (default: the CPUs that this process may use) count splits of
     about ``split_size`` bytes (default: as suits the input) in blocks of ``block_size`` bytes; a
     small input is counted in this process. ``backend`` is used instead if given, and not closed:
@@ -112,14 +113,22 @@ def run(
         may_stay=backend is None,
     )
     targets = Targets(_path(output), _path(rejects), excel_safe)
-    return _run(job, list(inputs), targets, options)
+    return _run(job, inputs, targets, options)
 
 
-def _run(
-    job: Job, inputs: Sequence[str | os.PathLike[str] | Source], targets: Targets, options: Options
-) -> Result:
+def find_inputs(job: Job, inputs: Inputs, output: Path | None, *others: Path | None) -> Sources:
+    """Find the inputs of a job, but for its own files, as far as the user does not name them.
+
+    These are the ``output`` directory's tables, and ``others`` that the run writes.
+    """
+    tables = [] if output is None else [output / name for name in job.outputs]
+    own = [*job.side_inputs, *own_outputs(output, *tables, *others)]
+    return find_sources(inputs, job.selector, without=own)
+
+
+def _run(job: Job, inputs: Inputs, targets: Targets, options: Options) -> Result:
     clock = Clock()
-    sources = find_sources(inputs, job.selector)
+    sources = find_inputs(job, inputs, targets.directory, targets.rejects)
     if any(source.store.has_threads for source in sources):
         options = options.for_objects()
     _check_reach(sources, targets, options.backend)
@@ -149,7 +158,7 @@ def _run(
     stats = _stats(
         merged, len(totals), inputs=len(sources), workers=workers, seconds=clock.seconds()
     )
-    notes = [*growth(sources), *saved.notes]
+    notes = [*sources.notes, *growth(sources), *saved.notes]
     return Result(totals, tables, stats, merged.rejects, saved.paths, notes)
 
 

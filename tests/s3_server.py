@@ -17,6 +17,8 @@ from typing import Any
 from moto.server import ThreadedMotoServer
 
 ERRORS = {"503": "SlowDown", "403": "AccessDenied", "412": "PreconditionFailed"}
+ALIASES = {"//": "/~~/", "/../": "/~..~/", "/./": "/~.~/"}
+"""Keys that the server behind does not store, and those under which it keeps them."""
 faults: list[dict[str, Any]] = []
 log: list[str] = []
 behind: list[int] = []
@@ -29,6 +31,18 @@ def fault_for(request: str) -> str:
             fault["times"] -= 1
             return str(fault["kind"])
     return ""
+
+
+def aliased(path: str) -> str:
+    for key, alias in ALIASES.items():
+        path = path.replace(key, alias).replace(key.replace("/", "%2F"), alias.replace("/", "%2F"))
+    return path
+
+
+def unaliased(data: bytes) -> bytes:
+    for key, alias in ALIASES.items():
+        data = data.replace(alias.encode(), key.encode())
+    return data
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
@@ -54,10 +68,13 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         if kind.startswith("slow"):
             time.sleep(float(kind.removeprefix("slow")))
         server = http.client.HTTPConnection("127.0.0.1", behind[0])
-        server.request(self.command, self.path, body, dict(self.headers))
+        server.request(self.command, aliased(self.path), body, dict(self.headers))
         answer = server.getresponse()
         data = answer.read()
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in ("connection", "date")}
+        if "list-type" in self.path:
+            data = unaliased(data)
+            headers = {k: v for k, v in headers.items() if k.lower() != "content-length"}
         self._answer(answer.status, data, headers, cut=kind == "cut")
 
     do_GET = do_PUT = do_HEAD = do_POST = handle_any  # noqa: N815 - the library's names

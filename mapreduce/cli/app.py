@@ -21,11 +21,10 @@ from mapreduce.cli.command import RunOptions, make_command
 from mapreduce.cli.registry import find_job, list_built_in, list_jobs
 from mapreduce.cli.signals import StopRequest
 from mapreduce.cli.summary import summary
-from mapreduce.engine import Result, run
+from mapreduce.engine import Result, find_inputs, run
 from mapreduce.errors import MalformedError, MapReduceError, Stopped, UsageError, printable
 from mapreduce.formats.stream import Tick
 from mapreduce.inputs.names import STDIN as STDOUT
-from mapreduce.inputs.sources import find_sources
 from mapreduce.job import Job
 from mapreduce.mapping.task import MAX_KEYS
 from mapreduce.outputs.commit import commit
@@ -126,7 +125,9 @@ def _run_job(
 ) -> None:
     with stop.raising():  # a list or a lookup may be a pipe that nobody writes to
         job = build()
-        sources = find_sources(inputs, job.selector)
+        output = None if str(options.output) == STDOUT else options.output
+        stats = Path(options.stats) if options.stats not in (None, STDOUT) else None
+        sources = find_inputs(job, inputs, output, options.rejects, stats)
     _check_outputs(job, [source.path for source in sources], options)
     total = sum(source.size or 0 for source in sources) or None
     terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -135,7 +136,7 @@ def _run_job(
         result = run(
             job,
             sources,
-            output=None if str(options.output) == STDOUT else options.output,
+            output=output,
             workers=options.workers,
             strict=options.strict,
             max_malformed=options.max_malformed,

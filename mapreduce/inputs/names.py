@@ -5,18 +5,18 @@ What is found is sorted and named once, so that no result depends on the order o
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import has_magic
 from typing import Final, Protocol
 
 from mapreduce.errors import UsageError, printable
+from mapreduce.inputs.lists import LIST, read_list
 from mapreduce.inputs.stores import store_of
+from mapreduce.inputs.tree import MayHold, Tree
 
 STDIN: Final = "-"
-LIST: Final = "@"
-SCHEME: Final = "s3://"
-"""How the URL of an object begins."""
 
 
 class Selector(Protocol):
@@ -37,8 +37,22 @@ class Selector(Protocol):
         """Return whether a file below a directory, whose path ends with ``/``, may be counted."""
 
 
-def expand(names: Iterable[str | os.PathLike[str]], selector: Selector | None = None) -> list[str]:
-    """Return the paths of all files that are named, each once, sorted by their bytes.
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The paths of all inputs, each once, sorted by their bytes.
+
+    ``named`` are those that the user named, each with the line of the list that names it, or an
+    empty text; the others were found in directories or by patterns. ``special`` are the FIFOs,
+    sockets and devices that were met there and left out.
+    """
+
+    paths: Sequence[str]
+    named: Mapping[str, str]
+    special: Sequence[str]
+
+
+def expand(names: Sequence[str], selector: Selector | None = None) -> Expanded:
+    """Find the files that are named.
 
     ``-`` is standard input. ``@FILE`` holds more names, one a line. A directory stands for all
     files below it, except for hidden ones and those whose name begins with ``_``, as in Hadoop; the
@@ -46,79 +60,56 @@ def expand(names: Iterable[str | os.PathLike[str]], selector: Selector | None = 
     directory, too, and what is found below it is a ``Remote``. Files that the ``selector`` does not
     hold are left out. Raises ``UsageError`` for what holds or matches no file.
     """
-    found: set[str] = set()
-    given = [os.fspath(name) for name in names]
-    for name in given:
-        listed = _listed(name[1:]) if name.startswith(LIST) else [name]
-        for one in listed:
-            found.update(_files(one, selector))
-    wanted = [path for path in found if selector is None or selector.holds(path)]
-    if selector is not None and not wanted and (found or (given and selector.prunes)):
+    paths, named, special = set[str](), dict[str, str](), list[str]()
+    may_hold = selector.may_hold if selector and selector.prunes else None
+    for name, where in _opened(names):
+        try:
+            below = _below(name, may_hold, special)
+        except UsageError as error:
+            raise blamed_on(where, error) from error
+        if below is None:
+            named.setdefault(name, where)
+        paths.update([name] if below is None else below)
+    wanted = [path for path in paths if selector is None or selector.holds(path)]
+    if selector is not None and not wanted and (paths or (names and selector.prunes)):
         raise UsageError(selector.nothing_left)
-    return sorted(wanted, key=os.fsencode)
+    return Expanded(sorted(wanted, key=os.fsencode), named, sorted(special))
 
 
-def is_shown(name: str) -> bool:
-    """Return whether a file or directory of this name is found in a directory."""
-    return not name.startswith((".", "_"))
+def _opened(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name and where in a list it stands, if it does. A list in a list is a file."""
+    for name in names:
+        if name.startswith(LIST):
+            yield from read_list(name[len(LIST) :])
+        else:
+            yield name, ""
 
 
-def _listed(path: str) -> Iterator[str]:
-    """Yield the names in a list; empty lines are none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
-            yield from filter(None, (line.rstrip("\r\n") for line in file))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "cannot be read"
-        raise UsageError(f"{LIST}{printable(path)}: {reason}") from error
+def blamed_on(where: str | None, error: UsageError) -> UsageError:
+    """Return an error that says, too, in which line of a list the input is named."""
+    return UsageError(f"{where}: {error}") if where else error
 
 
-def _files(name: str, selector: Selector | None) -> Iterable[str]:
-    pruner = selector if selector and selector.prunes else None
+def _below(name: str, may_hold: MayHold | None, special: list[str]) -> list[str] | None:
+    """Return the files that a name stands for, or ``None`` if it is the name of a file itself."""
     if store := store_of(name):
-        found = store.find(name, pruner.may_hold if pruner else None)
-        return _some(found, f"{printable(name)}: holds no object", pruner)
+        return _some([*store.find(name, may_hold)], f"{printable(name)}: holds no object", may_hold)
+    if not name:
+        raise UsageError("the name of an input is empty")
     if name == STDIN or "\0" in name:
-        return [name]
-    if os.path.isdir(name):  # noqa: PTH112 - a hundred thousand Paths cost a second
-        return _some(_walk(name, pruner), f"{printable(name)}: holds no file", pruner)
-    if glob.has_magic(name) and not os.path.lexists(name):
-        return _some(_match(name, pruner), f"{printable(name)}: matches no file", pruner)
-    return [name]
+        return None
+    tree, is_directory = Tree(may_hold), os.path.isdir(name)  # noqa: PTH112 - Paths are slow
+    if not is_directory and not (has_magic(name) and not os.path.lexists(name)):
+        return None
+    found = [*(tree.walk(name) if is_directory else tree.match(name))]
+    special += tree.special
+    kind = "file but FIFOs, sockets or devices; name them themselves" if tree.special else "file"
+    verb = "holds" if is_directory else "matches"
+    return _some(found, f"{printable(name)}: {verb} no {kind}", may_hold)
 
 
-def _some(files: Iterable[str], otherwise: str, pruner: Selector | None) -> list[str]:
-    found = list(files)
-    if not found and pruner is None:
+def _some(files: list[str], otherwise: str, may_hold: MayHold | None) -> list[str]:
+    """Return files; raise ``UsageError`` if there are none, unless directories were passed over."""
+    if not files and may_hold is None:
         raise UsageError(otherwise)
-    return found
-
-
-def _match(pattern: str, pruner: Selector | None) -> Iterator[str]:
-    named = pattern.split("/")
-    for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207
-        parts = [part for part in path.split("/") if part.startswith("_") and part not in named]
-        if parts and not (named[-1].startswith("_") and parts == path.split("/")[-1:]):
-            continue
-        if not os.path.isdir(path):  # noqa: PTH112
-            yield path
-        elif named[-1] != "**":  # which matches what is below it, too
-            yield from _walk(path, pruner)
-
-
-def _walk(directory: str, pruner: Selector | None) -> Iterator[str]:
-    """Yield the files below a directory; links to directories are not followed.
-
-    A directory in which the ``pruner`` may hold nothing is not looked into.
-    """
-    try:
-        with os.scandir(directory) as entries:
-            below = [entry for entry in entries if is_shown(entry.name)]
-    except OSError as error:
-        raise UsageError(f"{printable(directory)}: {error.strerror}") from error
-    for entry in below:
-        if entry.is_dir(follow_symlinks=False):
-            if pruner is None or pruner.may_hold(f"{entry.path}/"):
-                yield from _walk(entry.path, pruner)
-        elif not entry.is_dir():
-            yield entry.path
+    return files

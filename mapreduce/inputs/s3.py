@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from mapreduce.errors import InputError, MapReduceError, UsageError, install_hint, printable
-from mapreduce.inputs.names import SCHEME, is_shown
+from mapreduce.inputs.stores import SCHEME
+from mapreduce.inputs.tree import MayHold, is_shown
 
 TRIES: Final = 3
 """How often a range is asked for, at most; each time the client tries several times itself."""
@@ -65,9 +66,6 @@ class Remote(str):
     size: int
     etag: str
     mtime: int
-
-
-MayHold: TypeAlias = Callable[[str], bool]
 
 
 def list_objects(url: str, may_hold: MayHold | None = None) -> list[Remote]:

@@ -14,6 +14,8 @@ from typing import BinaryIO, Final, Protocol
 
 from mapreduce.errors import UsageError, printable
 
+SCHEME: Final = "s3://"
+"""How the URL of an object of S3 begins."""
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*://)")
 
 
@@ -90,7 +92,7 @@ def _s3() -> RemoteStore:
     return Objects()
 
 
-STORES: Final[dict[str, Callable[[], RemoteStore]]] = {"s3://": _s3}
+STORES: Final[dict[str, Callable[[], RemoteStore]]] = {SCHEME: _s3}
 """What is not on this machine, by how its URL begins."""
 
 

@@ -177,4 +177,4 @@ def own_outputs(directory: Path | None, *targets: Path | None) -> set[Path]:
     names = [] if directory is None else [name for name, _digest in earlier_outputs(directory)]
     files = [directory / name for name in (MANIFEST, *names) if directory and names]
     files += [target for target in targets if target]
-    return {Path(os.path.realpath(file)) for file in files if file.is_file()}
+    return {Path(os.path.realpath(file)) for file in files if os.path.isfile(file)}  # noqa: PTH113 - a Path raises where it may not look

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,19 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["s?b"], ["sub/c.log", "sub/deep/d.log"]),
         (["_SUCCESS.json", ".hidden"], [".hidden", "_SUCCESS.json"]),
         (["_*"], ["_SUCCESS.json"]),
+        (["**"], ["a.log", "b.log", "plain.txt", "sub/c.log", "sub/deep/d.log"]),
+        (["**/"], ["a.log", "b.log", "plain.txt", "sub/c.log", "sub/deep/d.log"]),
+        (["**/*"], ["a.log", "b.log", "plain.txt", "sub/c.log", "sub/deep/d.log"]),
+        (["*/"], ["sub/c.log", "sub/deep/d.log"]),
+        (["*/*.log"], ["sub/c.log"]),
+        (["./s*/../*.txt"], ["./sub/../plain.txt"]),
+        (["s*/deep/d.log"], ["sub/deep/d.log"]),
+        (["**/deep/**"], ["sub/deep/d.log"]),
+        (["**/**/d.log"], ["sub/deep/d.log"]),
+        (["sub/_*"], ["sub/_temporary/e.log"]),
+        (["*/_t*/*"], ["sub/_temporary/e.log"]),
+        ([".*"], [".git/f.log", ".hidden"]),
+        (["**/_temporary/*.log"], ["sub/_temporary/e.log"]),
         (["sub/_temporary"], ["sub/_temporary/e.log"]),
         (["-", "b.log", "-"], ["-", "b.log"]),
         (["nowhere.log"], ["nowhere.log"]),
@@ -58,8 +74,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids=str,
 )
 def test_a_name_stands_for_its_files(names: list[str], found: list[str]) -> None:
-    assert expand(names) == found
-    assert expand(reversed(names * 2)) == found
+    assert expand(names).paths == found
+    assert expand([*reversed(names * 2)]).paths == found
 
 
 @pytest.mark.usefixtures("tree")
@@ -67,13 +83,13 @@ def test_a_name_stands_for_its_files(names: list[str], found: list[str]) -> None
 def test_a_list_names_what_could_be_named_itself(end: str) -> None:
     Path("list").write_text(end.join(["sub", "", "b.log", "*.txt", "@odd"]))
     found = ["@odd", "a.log", "b.log", "plain.txt", "sub/c.log", "sub/deep/d.log"]
-    assert expand(["@list", "a.log"]) == found
+    assert expand(["@list", "a.log"]).paths == found
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree: Path) -> None:
     (tree / "[ab].log").write_text("")
-    assert expand(["[ab].log"]) == ["[ab].log"]
-    assert expand(["./@x"]) == ["./@x"]
+    assert expand(["[ab].log"]).paths == ["[ab].log"]
+    assert expand(["./@x"]).paths == ["./@x"]
 
 
 @pytest.mark.usefixtures("tree")
@@ -81,6 +97,11 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree: Path) -> None
     ("name", "fault"),
     [
         ("*.gz", "*.gz: matches no file"),
+        ("a.log/*", "a.log/*: matches no file"),
+        ("*/*/*/*/*", "*/*/*/*/*: matches no file"),
+        ("sub/[_]*", "sub/[_]*: matches no file"),
+        ("**/nowhere/*", "**/nowhere/*: matches no file"),
+        ("", "the name of an input is empty"),
         ("empty", "empty: holds no file"),
         ("@nowhere", "@nowhere: No such file"),
         ("@sub", "@sub: Is a directory"),
@@ -101,7 +122,81 @@ def test_links_in_a_directory_are_files_but_not_directories(tree: Path) -> None:
     (tree / "sub" / "loop").symlink_to("..")
     (tree / "sub" / "link.log").symlink_to("../plain.txt")
     (tree / "sub" / "broken.log").symlink_to("nowhere")
-    assert expand(["sub"]) == ["sub/broken.log", "sub/c.log", "sub/deep/d.log", "sub/link.log"]
+    assert expand(["sub"]).paths == [
+        "sub/broken.log",
+        "sub/c.log",
+        "sub/deep/d.log",
+        "sub/link.log",
+    ]
+    assert expand(["**/*.log"]).paths == [
+        *("a.log", "b.log", "sub/broken.log", "sub/c.log", "sub/deep/d.log", "sub/link.log")
+    ]
+
+
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(tree: Path) -> None:
+    (tree / "sub" / "self").symlink_to("self")
+    for name in ("sub", "sub/*", "**/self"):
+        with pytest.raises(UsageError, match="sub/self: Too many levels of symbolic links"):
+            find_sources([name])
+
+
+@pytest.mark.parametrize("name", ["deep", "deep/**", "deep/**/*", "**/x.log"])
+def test_directories_may_be_nested_deeper_than_calls(tree: Path, name: str) -> None:
+    here = os.open(tree, os.O_RDONLY)
+    handle = here
+    for directory in ["deep", *["d"] * 1200]:
+        os.mkdir(directory, dir_fd=handle)
+        inner = os.open(directory, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(os.open("x.log", os.O_CREAT | os.O_WRONLY, dir_fd=handle))
+    os.close(handle)
+    try:
+        assert expand([name]).paths == ["/".join(["deep", *["d"] * 1200, "x.log"])]
+    finally:  # shutil.rmtree of Python 3.11 and 3.12 calls itself
+        subprocess.run(["rm", "-r", "deep"], check=True)
+
+
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize("name", ["sub", "**/*.log", "sub/*/*.log", "*/*/d.log", "sub/**"])
+def test_a_directory_that_cannot_be_read_is_an_error_however_it_was_met(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.rstrip("/") == "sub/deep":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)  # root may read everything
+    if name == "*/*/d.log":  # nothing is looked for in it but one name
+        assert expand([name]).paths == ["sub/deep/d.log"]
+        return
+    with pytest.raises(UsageError, match=r"sub/deep/?: Permission denied"):
+        expand([name])
+
+
+def make_specials(directory: Path) -> None:
+    os.mkfifo(directory / "fifo.log")
+    (directory / "link.log").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind("sub/socket.log")
+
+
+@pytest.mark.timeout(10)
+def test_fifos_sockets_and_devices_in_a_directory_are_left_out(tree: Path) -> None:
+    make_specials(tree / "sub")
+    for name in ("sub", "sub/*", "sub/*.log", "**/*.log"):
+        found = expand([name])
+        assert {*found.paths} - {"a.log", "b.log"} == {"sub/c.log", "sub/deep/d.log"} - (
+            {"sub/deep/d.log"} if name == "sub/*.log" else set()
+        )
+        assert found.special == ["sub/fifo.log", "sub/link.log", "sub/socket.log"]
+    assert expand(["sub/fifo.log"]).paths == ["sub/fifo.log"]
+    for name in ("sub/f*", "sub/**/l*"):
+        with pytest.raises(UsageError, match="matches no file but FIFOs, sockets or devices"):
+            expand([name])
 
 
 def test_a_file_that_several_paths_lead_to_is_one(tree: Path) -> None:
@@ -172,7 +267,7 @@ def test_directories_that_hold_nothing_selected_are_not_looked_into(tmp_path: Pa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.scandir", look)
-        found = expand([tmp_path], OnlyAccountOne())
+        found = expand([str(tmp_path)], OnlyAccountOne()).paths
     (logs / "2").chmod(0o700)
     assert found == [str(logs / "1" / "x.log")]
     assert str(logs / "2") not in looked
@@ -181,7 +276,7 @@ def test_directories_that_hold_nothing_selected_are_not_looked_into(tmp_path: Pa
 @pytest.mark.usefixtures("tree")
 def test_a_selector_chooses_among_files_however_they_were_named() -> None:
     Path("empty").mkdir()
-    assert expand([".", "plain.txt"], NoText()) == [
+    assert expand([".", "plain.txt"], NoText()).paths == [
         *("./a.log", "./b.log", "./sub/c.log", "./sub/deep/d.log")
     ]
     for names in (["plain.txt"], ["*.txt", "plain.txt"]):
@@ -192,4 +287,4 @@ def test_a_selector_chooses_among_files_however_they_were_named() -> None:
     for names in (["empty"], ["*.nothing"], ["sub"]):
         with pytest.raises(UsageError, match="nothing of account 1"):
             expand(names, OnlyAccountOne())
-    assert expand([], OnlyAccountOne()) == []
+    assert expand([], OnlyAccountOne()).paths == []
