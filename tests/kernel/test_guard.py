@@ -136,17 +136,16 @@ def test_the_list_of_new_keys_is_made_before_the_block_is_released() -> None:
 
 
 def test_threads_that_share_a_table_count_exactly_what_was_not_refused() -> None:
-    table, keys = new_table(), [b"%d" % number for number in range(2000)]
-    block = memoryview(b"".join(key + b" x\n" for key in keys))
-    totals: list[Counter[bytes]] = []
+    """On a free-threaded Python the calls of all threads meet, not only those that scan."""
+    table, block, totals = new_table(), memoryview(b"a x\n"), list[Counter[bytes]]()
 
     def count() -> None:
         total = Counter[bytes]()
-        for turn in range(300):
+        for turn in range(10_000):
             try:
                 table.scan(block)
                 total[b"scanned"] += 1
-                if turn % 3 == 0:
+                if turn % 8 == 0:
                     total.update(table.drain().columns()[0])
             except RuntimeError:
                 total[b"refused"] += 1
@@ -159,4 +158,4 @@ def test_threads_that_share_a_table_count_exactly_what_was_not_refused() -> None
         thread.join()
     assert len(totals) == 4
     whole = sum(totals, Counter(table.drain().columns()[0]))
-    assert [whole[key] for key in keys] == [whole[b"scanned"]] * 2000
+    assert whole[b"a"] == whole[b"scanned"] > 0
