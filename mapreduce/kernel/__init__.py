@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from mapreduce.errors import UsageError, printable
 from mapreduce.kernel import _pure
-from mapreduce.kernel._pure import ODD, Scan, are_numbers
+from mapreduce.kernel._pure import ODD, Scan
 from mapreduce.kernel.pace import NATIVE, PYTHON
 from mapreduce.outputs.table import Row
 
@@ -46,7 +46,6 @@ __all__ = [
     "Packed",
     "Scan",
     "Table",
-    "are_numbers",
 ]
 
 BUILT: Final = bool(VARIANTS)

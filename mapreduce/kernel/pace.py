@@ -1,6 +1,6 @@
-"""How fast a mapper counts, as far as it matters for handing out its work; all in bytes of input.
+"""How fast a mapper counts: this decides how its work is cut. All figures are bytes of input.
 
-The figures are measured ones (benchmarks/NOTES.md). A mapper may have a ``pace`` of its own.
+They were measured (benchmarks/NOTES.md). A mapper may have a ``pace`` of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """``pays_from``: from where on a second process saves more than it costs.
+    """How much input makes a second process, a split and a trial worth their cost.
 
-    ``largest``: the largest split, what a worker does before it is heard of again. ``trial``: what
-    is counted in the parent first, to see whether there are too many keys to send them around.
+    From ``pays_from`` on, a second process saves more time than it costs. ``largest`` is the size
+    of the largest split: a worker reports nothing before it has counted a whole one. ``trial`` is
+    how much the parent counts first, to find out whether there are so many distinct keys that
+    sending them between processes would cost more than it saves.
     """
 
     pays_from: int
@@ -23,11 +25,11 @@ class Pace:
 
 
 PYTHON: Final = Pace(pays_from=32 << 20, largest=512 << 20)
-"""Two seconds of work in a split of the largest."""
+"""Python needs about two seconds for a split of the largest size."""
 NATIVE: Final = Pace(pays_from=512 << 20, largest=2 << 30, trial=16 << 20)
-"""Half a second of work in a split of the largest."""
+"""The native kernel needs about half a second for a split of the largest size."""
 
 
 def pace_of(mapper: object) -> Pace:
-    """Return the pace of a mapper; that of one which says nothing is Python's."""
+    """Return the pace of a mapper, or Python's if the mapper declares none."""
     return getattr(mapper, "pace", PYTHON)

@@ -41,7 +41,7 @@ counted_realloc(void *old, size_t size)
 #define realloc counted_realloc
 #define LONGEST_KEY 2000000
 
-#include "../../mapreduce/kernel/_packed.h"
+#include "../../mapreduce/kernel/_rank.h"
 #include "../../mapreduce/kernel/_scan.h"
 
 enum { KEYS = 900 };
@@ -182,9 +182,38 @@ test_a_line_that_loses_its_delimiters_is_not_read_behind_its_end(void)
     free(scan.scratch);
 }
 
+/* Bytes that come from another process may begin anywhere; the sanitizer of the test sees each access. */
+static void
+test_packed_counts_may_begin_at_any_address(void)
+{
+    Table table = {.seed = {1, 2, 3, 5}}, merged = {.seed = {7, 8, 9, 10}};
+    for (unsigned i = 0; i < KEYS; i++)
+        add(&table, i, 1 + i);
+    Packed head;
+    size_t size = packed_size(&table, &head);
+    uint8_t *area = malloc(size + UNIT);
+    for (int shift = 0; shift < UNIT; shift++) {
+        add(&table, 0, 1), add(&table, 1, 1);  /* so that packing sees a count in every turn */
+        size = packed_size(&table, &head);
+        table_pack(&table, &head, area + shift);
+        hold(is_packed(area + shift, size), "packed counts are packed counts anywhere");
+        hold(!is_packed(area + shift, size - 1), "packed counts that are cut are none");
+        hold(table_add_packed(&merged, area + shift) == 0, "packed counts are merged anywhere");
+        Item *items = ranked_items(area + shift, head.keys);
+        hold(items && record_of(items[0].record).count >= record_of(items[1].record).count,
+             "packed counts are ranked anywhere");
+        free(items);
+    }
+    hold(count_of(&merged, KEYS - 1) == KEYS && count_of(&merged, 0) == 1 + UNIT, "merging adds");
+    free(area);
+    table_clear(&table);
+    table_clear(&merged);
+}
+
 int
 main(void)
 {
+    test_packed_counts_may_begin_at_any_address();
     test_a_table_that_cannot_grow_stays_as_it_is();
     test_a_scan_without_memory_says_so();
     test_a_long_key_takes_the_memory_that_it_needs();

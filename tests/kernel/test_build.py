@@ -48,6 +48,15 @@ def test_the_native_kernel_builds_without_a_warning(
     assert build_native(compiler, flags, sources, tmp_path / "native.so") == ""
 
 
+SANITIZED = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+
+
+def can_sanitize(program: str) -> bool:
+    command = ["cc", *SANITIZED, "-x", "c", "-", "-o", program]
+    run = subprocess.run(command, input=b"int main(void) {}", capture_output=True, check=False)
+    return run.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("compiler", "emulator"), [("cc", ""), ("aarch64-linux-gnu-gcc", "qemu-aarch64")]
 )
@@ -58,7 +67,8 @@ def test_the_table_keeps_its_promises_without_memory_and_with_long_keys(
     if missing:
         pytest.skip(f"{missing[0]} is not installed")
     program = str(tmp_path / "table")
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *(["-static"] if emulator else [])]
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
+    flags += ["-static"] if emulator else SANITIZED if can_sanitize(program) else []
     source = str(Path(__file__).with_name("table.c"))
     subprocess.run([compiler, *flags, source, "-o", program], check=True)
     command = [*filter(None, [emulator]), program]

@@ -135,6 +135,20 @@ def test_packed_counts_that_are_cut_or_longer_are_refused(
     for wrong in (packed[:size], packed + b"x", b"\xff" * 8 + packed[8:]):
         with pytest.raises(ValueError, match="no packed counts"):
             _native.unpack(wrong)
+        with pytest.raises(ValueError, match="no packed counts"):
+            _native.merge(packed, wrong, bytes(32))
+        with pytest.raises(ValueError, match="no packed counts"):
+            _native.Ranking(wrong, 1)
+
+
+def test_a_ranking_of_fewer_than_no_rows_is_refused() -> None:
+    from mapreduce.kernel import _native
+    from mapreduce.kernel.native import PackedCounts
+
+    packed = PackedCounts.of({b"a": 1}).data
+    with pytest.raises(ValueError, match="fewer than 0 rows"):
+        _native.Ranking(packed, -1)
+    assert len(_native.Ranking(packed, 0)) == 0
 
 
 def test_a_variant_that_is_not_here_is_refused_by_name_before_any_work() -> None:
