@@ -38,8 +38,6 @@ def manifest_text(
     digests: Digests,
 ) -> bytes:
     """Return what a run says of itself (``described``), of its lookups and its outputs, as JSON."""
-    import json  # noqa: PLC0415 - start-up counts
-
     said = {
         **described,
         "side_inputs": [_side_input(Path(path)) for path in side_inputs],
@@ -48,6 +46,12 @@ def manifest_text(
             for path, digest in digests.items()
         },
     }
+    return _as_text(said)
+
+
+def _as_text(said: Mapping[str, object]) -> bytes:
+    import json  # noqa: PLC0415 - start-up counts
+
     return json.dumps(said, indent=1).encode() + b"\n"
 
 
@@ -112,6 +116,20 @@ def earlier_outputs(directory: Path) -> Iterator[tuple[str, Digest]]:
     for left in leftovers(Path(os.path.realpath(manifest))):
         yield from read_manifest(left).items()
         yield from read_manifest(left / MANIFEST).items()
+
+
+def manifest_without(directory: Path, target: Path) -> bytes | None:
+    """Return the text of the manifest of a directory without an output, if it lists that one."""
+    import json  # noqa: PLC0415 - start-up counts
+
+    path, real = directory / MANIFEST, os.path.realpath(target)
+    outputs = read_manifest(path)
+    kept = [name for name in outputs if os.path.realpath(directory / name) != real]
+    if len(kept) == len(outputs):
+        return None
+    said = json.loads(_read(path))
+    said["outputs"] = {name: said["outputs"][name] for name in kept}
+    return _as_text(said)
 
 
 def is_plain(name: str) -> bool:

@@ -18,6 +18,7 @@ from mapreduce.outputs.manifest import (
     earlier_outputs,
     is_plain,
     manifest_text,
+    manifest_without,
     outdated_outputs,
 )
 from mapreduce.outputs.rejects import Spool
@@ -47,13 +48,15 @@ class Targets:
     """Where a run writes: the directory of the tables and the file of the malformed lines, or None.
 
     ``excel_safe``: no spreadsheet may take text for a formula. ``writer``: the format of all
-    tables, whose names then get its suffix; otherwise the suffix of each name chooses.
+    tables, whose names then get its suffix; otherwise the suffix of each name chooses. ``stats``:
+    the file of the figures, which is written together with the tables.
     """
 
     directory: Path | None
     rejects: Path | None
     excel_safe: bool = False
     writer: Writer | None = None
+    stats: Path | None = None
 
     def check(self, outputs: Sequence[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
         """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice.
@@ -63,7 +66,7 @@ class Targets:
         check_names(outputs)
         names = () if self.directory is None else (*map(self._file_name, outputs), MANIFEST)
         files = [self.directory / name for name in names if self.directory]
-        files += [] if self.rejects is None else [self.rejects]
+        files += [path for path in (self.rejects, self.stats) if path]
         check_targets(files, inputs)
 
     @contextmanager
@@ -84,19 +87,21 @@ class Targets:
         describe: Callable[[], Mapping[str, object]],
         inputs: Sequence[str | os.PathLike[str]] = (),
         side_inputs: Sequence[str | os.PathLike[str]] = (),
+        figures: Callable[[], bytes] = bytes,
         check: Callable[[], object],
     ) -> Saved:
-        """Write tables, manifest and ``malformed`` lines, all or nothing.
+        """Write tables, manifest, ``malformed`` lines and ``figures``, all or nothing.
 
         ``describe`` gives what the manifest says besides the digests of the files. Tables of
         earlier runs into the directory that this run does not write are removed, unless they are
         inputs. ``check`` is called at the last moment at which nothing has been changed yet, and
         may raise. Raises ``OutputError``; then all files are what they were.
         """
-        rejects = {self.rejects: spool.text(malformed)} if self.rejects and spool else {}
+        more = {self.rejects: spool.text(malformed)} if self.rejects and spool else {}
+        more |= {self.stats: _late(figures)} if self.stats else {}
         directory = self.directory
         if directory is None:
-            return Saved([], commit(rejects, check=check))
+            return Saved([], commit(more, check=check))
         texts = {directory / self._file_name(table.name): self._text(table) for table in tables}
         removed: list[Path] = []
 
@@ -109,7 +114,7 @@ class Targets:
 
         earlier = [name for name, _digest in earlier_outputs(directory) if is_plain(name)]
         manifest = NewManifest(directory / MANIFEST, text, outdated)
-        notes = commit(texts | rejects, manifest=manifest, check=check)
+        notes = commit(texts | more, manifest=manifest, check=check)
         with suppress(OSError):  # what cannot be removed now, the next run finds
             for name in (MANIFEST, *earlier):
                 clear_leftovers(Path(os.path.realpath(directory / name)))
@@ -119,9 +124,16 @@ class Targets:
     def write_rejects(
         self, spool: Spool | None, *, malformed: int, check: Callable[[], object]
     ) -> None:
-        """Write the ``malformed`` lines alone, if they are wanted."""
+        """Write the ``malformed`` lines alone, if they are wanted.
+
+        If a manifest lists the file of an earlier run, it no longer does.
+        """
         if self.rejects and spool:
-            commit({self.rejects: spool.text(malformed)}, check=check)
+            manifest, directory = None, self.directory
+            text = None if directory is None else manifest_without(directory, self.rejects)
+            if directory and text:
+                manifest = NewManifest(directory / MANIFEST, lambda _digests: text)
+            commit({self.rejects: spool.text(malformed)}, manifest=manifest, check=check)
 
     def _file_name(self, name: str) -> str:
         return name if self.writer is None else Path(name).stem + self.writer.suffixes[0]
@@ -129,6 +141,11 @@ class Targets:
     def _text(self, table: Table) -> Iterator[bytes]:
         writer = self.writer or writer_of(table.name)
         return writer.text(table, excel_safe=self.excel_safe)
+
+
+def _late(text: Callable[[], bytes]) -> Iterator[bytes]:
+    """Yield a text that is asked for when all files before it have been written."""
+    yield text()
 
 
 def check_names(outputs: Sequence[str]) -> None:

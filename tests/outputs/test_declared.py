@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,12 +14,13 @@ from typing import Any
 import pytest
 
 from mapreduce import Job, LineMapper, Malformed, Table, Totals, UsageError, run
-from mapreduce.errors import ConservationError, JobError
+from mapreduce.errors import ConservationError, JobError, MalformedError, OutputError
 from mapreduce.inputs.sources import find_sources
 from mapreduce.mapping.mapper import Mapper
 from mapreduce.outputs.manifest import MANIFEST
 from mapreduce.outputs.rejects import Spool
 from mapreduce.outputs.table import ROWS
+from mapreduce.outputs.targets import Targets
 from mapreduce.outputs.writers import CSV
 
 ONE, OTHER = Table("one.csv", ("Key",), [("a",)]), Table("other.csv", ("Key",), [("b",)])
@@ -180,3 +184,60 @@ def test_sources_of_two_searches_lose_no_malformed_line_without_a_word(directory
 
 def refuse(_line: bytes) -> list[bytes]:
     raise Malformed("all are")
+
+
+def test_figures_are_written_with_the_tables_or_not_at_all(directory: Path) -> None:
+    targets = Targets(directory / "out", None, stats=directory / "stats.json")
+    targets.check(["one.csv"], [])
+    made: list[bool] = []
+
+    def figures() -> bytes:
+        made.append(bool([*(directory / "out").glob(".one.csv.*.tmp")]))
+        return b"{}"
+
+    def write() -> None:
+        options: dict[str, Any] = {"malformed": 0, "describe": dict, "check": list}
+        targets.write([ONE], None, figures=figures, **options)
+
+    before = contents(directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", no_room)
+        with pytest.raises(OutputError, match="File too large"):
+            write()
+    assert contents(directory) == before
+    write()
+    assert made == [True]
+    assert (directory / "stats.json").read_bytes() == b"{}"
+    outputs = json.loads((directory / "out" / MANIFEST).read_text())["outputs"]
+    assert set(outputs) == {"one.csv", "../stats.json"}
+
+
+def no_room(_handle: int, _data: bytes) -> int:
+    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+
+@pytest.mark.parametrize("name", ["one.csv", "_SUCCESS.json", "in.log", "rejects.csv", "link"])
+def test_figures_over_something_else_are_refused(directory: Path, name: str) -> None:
+    (directory / "link").symlink_to("one.csv")
+    targets = Targets(directory, directory / "rejects.csv", stats=directory / name)
+    with pytest.raises(UsageError, match=name):
+        targets.check(["one.csv"], [directory / "in.log"])
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_manifest_never_lists_the_malformed_lines_of_a_run_that_failed(
+    directory: Path, inside: bool
+) -> None:
+    """They are written although the tables are not, over those that the manifest lists."""
+    out = directory / "out"
+    rejects = (out if inside else directory) / "rejects.csv"
+    job = Liar([ONE], ("one.csv",))
+    run(job, [directory / "in.log"], output=out, rejects=rejects)
+    before = json.loads((out / MANIFEST).read_text())
+    broken = Liar([ONE], ("one.csv",), LineMapper(refuse))
+    with pytest.raises(MalformedError):
+        run(broken, [directory / "in.log"], output=out, rejects=rejects, max_malformed=0)
+    assert b"all are" in rejects.read_bytes()
+    listed = {**before["outputs"]}
+    del listed["rejects.csv" if inside else "../rejects.csv"]
+    assert json.loads((out / MANIFEST).read_text()) == {**before, "outputs": listed}
