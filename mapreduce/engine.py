@@ -30,7 +30,7 @@ from mapreduce.outputs.manifest import own_outputs
 from mapreduce.outputs.rejects import Budget, Reject, Spool
 from mapreduce.outputs.stats import Clock, Stats
 from mapreduce.outputs.table import Table
-from mapreduce.outputs.targets import Targets, check_tables
+from mapreduce.outputs.targets import Targets, check_names, check_tables
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import Totals
 from mapreduce.reducing.tree import map_reduce
@@ -121,6 +121,7 @@ def find_inputs(job: Job, inputs: Inputs, output: Path | None, *others: Path | N
 
     These are the ``output`` directory's tables, and ``others`` that the run writes.
     """
+    check_names(job.outputs)
     tables = [] if output is None else [output / name for name in job.outputs]
     own = [*job.side_inputs, *own_outputs(output, *tables, *others)]
     return find_sources(inputs, job.selector, without=own)
