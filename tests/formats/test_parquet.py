@@ -233,6 +233,14 @@ def test_a_row_that_is_too_long_is_named(tmp_path: Path) -> None:
         run(count("1,2"), [tmp_path / "a.parquet"], max_line=52)
 
 
+def test_rows_are_numbered_on_from_batch_to_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapreduce.formats.parquet.ROWS", 4)
+    path = write(tmp_path / "a.parquet", [record_of(70000, 6, "OK")] * 9, group=9)
+    assert [one.offset for one in run(FLOWS, [path]).rejects] == [*range(9)]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_malformed_row_lies_where_its_number_in_the_file_says(
     tmp_path: Path, workers: int
