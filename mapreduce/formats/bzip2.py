@@ -17,6 +17,7 @@ class Bzip2(Compressed):
     """Members of bzip2; zeros may stand behind each of them, as behind those of gzip."""
 
     name: ClassVar[str] = "bzip2"  # type: ignore[misc]
+    begins: ClassVar[bytes | None] = b"B"
 
     def recognises(self, head: bytes, /) -> bool:
         return bool(_MEMBER.match(head))

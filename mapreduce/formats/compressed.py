@@ -20,6 +20,7 @@ from mapreduce.formats.format import (
     HEAD,
     Block,
     Format,
+    Head,
     MapperFor,
     Readable,
     ended,
@@ -38,6 +39,8 @@ AHEAD: Final = 3
 """Pieces that may wait: with one, a single file takes a tenth longer (benchmarks/NOTES.md)."""
 LEAST: Final = 64 << 10
 """Bytes of the shortest piece but the last: a million members of a byte are no million pieces."""
+TOLD: Final = 4 << 10
+"""Bytes of its text that are looked at before any work: enough for nearly every first line."""
 DEEPEST: Final = 3
 """How often an input is unpacked at most."""
 _READ: Final = 128 << 10
@@ -71,7 +74,6 @@ class Compressed(Format):
     """
 
     cost: ClassVar[int] = 16
-    looks_at: ClassVar[int] = 64 << 10
     padding: ClassVar[bytes] = b"\0"
 
     def decoder(self) -> Callable[[], Decoder]:
@@ -85,19 +87,17 @@ class Compressed(Format):
     def check_member(self, name: str, data: bytes, /) -> None:
         """Raise ``UsageError`` for a member that begins so and that the decoder cannot decode."""
 
-    def check(self, name: str, head: bytes, *, in_order: bool) -> None:  # noqa: ARG002
+    def look(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
         self.decoder()
-        self.check_member(name, head)
-        text = first_text(head, self, HEAD)
-        _inner(text).check(self.inside(name), text, in_order=True)
+        self.check_member(name, head.data)
+        text = first_text(head.data, self, TOLD)
+        inner = Head(text, is_whole=head.is_whole and len(text) < TOLD, in_order=True)
+        _start, line = _inner(text).look(self.inside(name), inner)
+        return 0, line
 
     def inside(self, name: str, /) -> str:
         """Return how an error names what an input holds."""
         return f"{name} (unpacked by {self.name})"
-
-    def line_in(self, head: bytes, /, *, whole: bool) -> bytes | None:
-        text = first_text(head, self, FIRST)
-        return _inner(text).line_in(text, whole=whole and len(text) < FIRST)
 
     def fit(
         self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
@@ -158,7 +158,7 @@ class Compressed(Format):
         texts = decompress(pieces, self, name, size)
         head, first = peek(texts, HEAD)
         inner, within = _inner(head), self.inside(name)
-        inner.check(within, head, in_order=True)
+        inner.look(within, Head(head, in_order=True))
         yield from inner.unpack(chain(first, texts), within, size, depth + 1)
 
 
@@ -195,10 +195,9 @@ def decompress(
 
 def first_text(head: bytes, codec: Compressed, size: int = LEAST) -> bytes:
     """Return what the first bytes of an input hold, as far as can be told, or ``size`` of it."""
-    text, step = b"", 2048
-    pieces = (head[at : at + step] for at in range(0, len(head), step))
+    text = b""
     try:
-        for piece in _members(pieces, codec, "", lambda: size):
+        for piece in _members(iter([head]), codec, "", lambda: size):
             text += piece
             if len(text) >= size:
                 break

@@ -45,6 +45,17 @@ class Readable(Protocol):
         """Open for unbuffered reading from the first byte, ahead at most to byte ``stop``."""
 
 
+class Head(NamedTuple):
+    """How an input begins. ``is_whole``: nothing stands behind it.
+
+    ``in_order``: the input can be read only from its first byte to its last one, as a stream is.
+    """
+
+    data: bytes
+    is_whole: bool = False
+    in_order: bool = False
+
+
 class Block(NamedTuple):
     """Whole lines, valid until the next block is asked for.
 
@@ -71,15 +82,15 @@ class Block(NamedTuple):
 class Format:
     """One form that bytes have. It is a frozen value, which travels with each of its sources.
 
-    ``cost`` is how many bytes of plain text take as long as one byte of this format. ``looks_at``
-    is how many bytes of a head tell whether an input can be read. ``is_plain`` says that the bytes
-    are the text itself, so that an offset in the one is an offset in the other. ``unit`` is what
-    the place of a line is counted in.
+    ``begins`` are the first bytes that an input of it may have, if it is not any. ``cost`` is how
+    many bytes of plain text take as long as one byte of this format. ``is_plain`` says that the
+    bytes are the text itself, so that an offset in the one is an offset in the other. ``unit`` is
+    what the place of a line is counted in.
     """
 
     name: str
+    begins: ClassVar[bytes | None] = None
     cost: ClassVar[int] = 1
-    looks_at: ClassVar[int] = HEAD
     is_plain: ClassVar[bool] = False
     unit: ClassVar[str] = "byte"
 
@@ -87,19 +98,12 @@ class Format:
         """Return whether an input that begins with these (at most ``HEAD``) bytes is of it."""
         raise NotImplementedError
 
-    def check(self, name: str, head: bytes, *, in_order: bool) -> None:
-        """Raise ``UsageError`` if an input cannot be read that begins with these bytes.
+    def look(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
+        """Return the byte at which the lines begin and, if the head tells it, the first line.
 
-        ``in_order``: it can be read from its first byte to its last one only, as a stream is.
+        Raises ``UsageError`` if the input cannot be read.
         """
-
-    def start_of(self, _head: bytes, /) -> int:
-        """Return the byte at which the lines begin."""
-        return 0
-
-    def line_in(self, head: bytes, /, *, whole: bool) -> bytes | None:  # noqa: ARG002
-        """Return the first line if the head tells it; ``whole``: there is nothing behind it."""
-        return None
+        raise NotImplementedError
 
     def fit(
         self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /

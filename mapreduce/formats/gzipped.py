@@ -21,6 +21,7 @@ class Gzip(Compressed):
     """Members of gzip; zeros may stand behind each of them."""
 
     name: ClassVar[str] = "gzip"  # type: ignore[misc]
+    begins: ClassVar[bytes | None] = b"\x1f"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\x1f\x8b")

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
 
 from mapreduce.errors import InputError, UsageError, install_hint
-from mapreduce.formats.format import Block, Format, MapperFor, Readable
+from mapreduce.formats.format import Block, Format, Head, MapperFor, Readable
 from mapreduce.formats.rows import RowText
 from mapreduce.formats.stream import Tick
 
@@ -37,13 +37,14 @@ class Parquet(Format):
 
     name: ClassVar[str] = "Parquet"  # type: ignore[misc]
     cost: ClassVar[int] = 16
+    begins: ClassVar[bytes | None] = b"P"
     unit: ClassVar[str] = "row"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"PAR1")
 
-    def check(self, name: str, _head: bytes, *, in_order: bool) -> None:
-        if in_order:
+    def look(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
+        if head.in_order:
             raise UsageError(
                 f"{name}: is Parquet, which cannot be read as a stream; name the file itself"
             )
@@ -52,6 +53,7 @@ class Parquet(Format):
         except ImportError as error:
             hint = install_hint("parquet")
             raise UsageError(f"{name}: Parquet needs one more package: {hint}") from error
+        return 0, None
 
     def fit(
         self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /

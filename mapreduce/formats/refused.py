@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mapreduce.errors import UsageError
-from mapreduce.formats.format import HEAD, Format
+from mapreduce.formats.format import HEAD, Format, Head
 from mapreduce.formats.zstd import behind_skippable
 
 _CHECKSUM: Final = slice(148, 156)
@@ -36,7 +36,11 @@ class Refused(Format):
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(self.magics) or (self.is_it is not None and self.is_it(head))
 
-    def check(self, name: str, _head: bytes, *, in_order: bool) -> None:  # noqa: ARG002
+    @property
+    def begins(self) -> bytes | None:  # type: ignore[override]  # each row has its own
+        return None if self.is_it else bytes({magic[0] for magic in self.magics})
+
+    def look(self, name: str, _head: Head, /) -> tuple[int, bytes | None]:
         raise UsageError(f"{name}: is {self.name}; {self.remedy}")
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import BinaryIO, Final
 
 from mapreduce.formats.bzip2 import Bzip2
-from mapreduce.formats.format import HEAD, Format, Readable, peek
+from mapreduce.formats.format import HEAD, Format, Head, Readable, peek
 from mapreduce.formats.gzipped import Gzip
 from mapreduce.formats.parquet import Parquet
 from mapreduce.formats.refused import REFUSED
@@ -16,15 +16,24 @@ from mapreduce.formats.text import Text
 from mapreduce.formats.xz import Xz
 from mapreduce.formats.zstd import Zstd
 
-TEXT: Final = Text()
+TEXT: Final[Format] = Text()
 
 FORMATS: Final[tuple[Format, ...]] = (Gzip(), Zstd(), Xz(), Bzip2(), Parquet(), *REFUSED, TEXT)
 """The first one that recognises an input is its format."""
 
 
+_BY_BYTE: Final = [
+    [one for one in FORMATS if one.begins is None or first in one.begins] for first in range(256)
+]
+"""Those of the table that an input may be that begins with a byte: most can be at most six."""
+
+
 def find_format(head: bytes) -> Format:
     """Return the format of an input that begins with these bytes, ``HEAD`` of which suffice."""
-    return next(one for one in FORMATS if one.recognises(head))
+    if not head:
+        return TEXT
+    head = head[:HEAD]
+    return next(one for one in _BY_BYTE[head[0]] if one.recognises(head))
 
 
 def read_stream(
@@ -37,6 +46,6 @@ def read_stream(
     start, pieces = position_of(file), stream_pieces(source.name, file, size, tick)
     head, first = peek(pieces, HEAD)
     found = find_format(head)
-    found.check(source.name, head, in_order=True)
+    found.look(source.name, Head(head, in_order=True))
     texts = found.unpack(chain(first, pieces), source.name, size, 0)
     yield from whole_lines(source.name, texts, start if found.is_plain else 0, max_line)

@@ -17,6 +17,7 @@ from mapreduce.formats.format import (
     FIRST,
     Block,
     Format,
+    Head,
     MapperFor,
     Readable,
     ended,
@@ -42,12 +43,10 @@ class Text(Format):
     def recognises(self, _head: bytes, /) -> bool:
         return True
 
-    def start_of(self, head: bytes, /) -> int:
-        return len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
-
-    def line_in(self, head: bytes, /, *, whole: bool) -> bytes | None:
-        text = head.removeprefix(BOM_UTF8)
-        return first_line_of([text]) if whole or b"\n" in text or len(text) >= FIRST else None
+    def look(self, _name: str, head: Head, /) -> tuple[int, bytes | None]:
+        text = head.data.removeprefix(BOM_UTF8)
+        is_told = head.is_whole or b"\n" in text or len(text) >= FIRST
+        return len(head.data) - len(text), first_line_of([text]) if is_told else None
 
     def fit(
         self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /

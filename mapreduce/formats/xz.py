@@ -14,6 +14,7 @@ class Xz(Compressed):
     """Streams of xz; zeros may stand behind each of them."""
 
     name: ClassVar[str] = "xz"  # type: ignore[misc]
+    begins: ClassVar[bytes | None] = b"\xfd"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\xfd7zXZ\0")

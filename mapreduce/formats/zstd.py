@@ -23,6 +23,7 @@ class Zstd(Compressed):
     """Frames of zstd. What may stand behind them is a skippable frame, and no padding."""
 
     name: ClassVar[str] = "zstd"  # type: ignore[misc]
+    begins: ClassVar[bytes | None] = bytes([0x28, *range(0x50, 0x60)])
     padding: ClassVar[bytes] = b""
 
     def recognises(self, head: bytes, /) -> bool:

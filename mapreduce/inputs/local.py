@@ -13,13 +13,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, Final
 
 from mapreduce.errors import InputError, UsageError, printable
-from mapreduce.formats.format import HEAD
-from mapreduce.formats.table import find_format
 from mapreduce.inputs.names import STDIN
 from mapreduce.inputs.stores import Found, Located
+
+FIRST_BYTES: Final = 4 << 10
+"""Bytes of a file that are looked at: they tell its format and nearly always its first line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,7 @@ def _head(path: str, status: os.stat_result) -> bytes | None:
         try:
             if not status.st_blocks and not os.pread(handle, 1, status.st_size - 1):
                 return None
-            head = os.read(handle, HEAD)
-            more = find_format(head).looks_at - HEAD
-            return head + os.read(handle, more) if more > 0 else head
+            return os.read(handle, FIRST_BYTES)
         finally:
             os.close(handle)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.formats.format import Format
+from mapreduce.formats.format import Format, Head
 from mapreduce.formats.stream import Tick
 from mapreduce.formats.table import TEXT, find_format
 from mapreduce.inputs.local import Files
@@ -151,13 +151,11 @@ def _looked_at(expanded: Expanded, left_out: Container[str]) -> Iterator[Source]
 
 def _source(store: Store, found: Found) -> Source:
     """Return the Source of what was found; raise ``UsageError`` if its format cannot be read."""
-    source = Source(0, found.path, found.size, store, found.identity, found.mtime)
-    if not found.size:
-        return source
-    form = find_format(found.head)
-    form.check(source.name, found.head, in_order=False)
-    line = form.line_in(found.head, whole=len(found.head) == found.size)
-    return replace(source, format=form, start=form.start_of(found.head), line=line)
+    form, start, line = TEXT, 0, None
+    if found.size:
+        form, head = find_format(found.head), Head(found.head, len(found.head) == found.size)
+        start, line = form.look(printable(found.path), head)
+    return Source(0, found.path, found.size, store, found.identity, found.mtime, form, start, line)
 
 
 def _left_out(paths: Sequence[str], what: str) -> Iterator[str]:

@@ -125,11 +125,10 @@ def find_splits(
 
 def _fitted(found: Source, file: BinaryIO, mapper_for: MapperFor | None) -> Source:
     """Let the job choose the mapper of a source, then drop the first line, which is not needed."""
-    source = replace(found, line=None)
     if mapper_for is None:
-        return source
+        return replace(found, line=None)
     fitting, mapper = found.format.fit(found, file, mapper_for)
-    return replace(source, format=fitting, mapper=mapper)
+    return replace(found, line=None, format=fitting, mapper=mapper)
 
 
 def _of_stream(
