@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from mapreduce.kernel import _pure
-from mapreduce.mapping.task import BLOCK
+from mapreduce.options import BLOCK
 
 PAIR = re.compile(rb"(?m)^(?:\S+ ){6}(\S+ \S+)")
 

@@ -12,8 +12,8 @@ directory is taken off ``sys.path``, before anything else may happen.
 TYPE_CHECKING = False  # nor is typing imported
 if TYPE_CHECKING:
     from mapreduce.backends.backend import Backend
-    from mapreduce.engine import Result, run
-    from mapreduce.errors import InputError, MapReduceError, UsageError, printable
+    from mapreduce.engine import run
+    from mapreduce.errors import InputError, MapReduceError, UsageError, named, printable
     from mapreduce.job import Job, KeyCount
     from mapreduce.mapping.fields import FieldMapper
     from mapreduce.mapping.lines import LineMapper, Malformed
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mapreduce.outputs.table import Row, Table
     from mapreduce.reducing.measures import Largest, Measure, Smallest, Sum
     from mapreduce.reducing.totals import Totals
+    from mapreduce.result import Result
 
 __all__ = [
     "SKIPPED",
@@ -50,6 +51,7 @@ __all__ = [
     "Tally",
     "Totals",
     "UsageError",
+    "named",
     "printable",
     "run",
 ]
@@ -57,14 +59,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "mapreduce.backends.backend": ("Backend",),
-    "mapreduce.engine": (
-        "Result",
-        "run",
-    ),
+    "mapreduce.engine": ("run",),
     "mapreduce.errors": (
         "InputError",
         "MapReduceError",
         "UsageError",
+        "named",
         "printable",
     ),
     "mapreduce.job": (
@@ -97,6 +97,7 @@ _HOMES = {
         "Sum",
     ),
     "mapreduce.reducing.totals": ("Totals",),
+    "mapreduce.result": ("Result",),
 }
 
 

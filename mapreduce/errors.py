@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,43 @@ DISTRIBUTION: Final = "mapreduce-engine"
 
 
 class MapReduceError(Exception):
-    """The base of every error that this package raises on purpose; its text is one clear line."""
+    """The base of every error that this package raises on purpose; its text is one clear line.
+
+    The text names an option as the caller knows it: ``str`` as a keyword of ``run``, and
+    ``for_command_line`` as an option of the command.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return _NAMED.sub(lambda found: f"{found[1]}={found[2]}", self.text())
+
+    def for_command_line(self) -> str:
+        """Return the text for somebody who has typed a command."""
+        return _NAMED.sub(_as_typed, self.text())
+
+    def text(self) -> str:
+        """Return the text, in which ``named`` has marked the options."""
+        return super().__str__()
+
+
+_NAMED: Final = re.compile("\0(\\w+)=([^\0]*)\0")
+
+
+def named(option: str, value: object = "") -> str:
+    """Return how a message names an option, and its value if there is one.
+
+    >>> str(UsageError(f"allow more with {named('max_keys')}"))
+    'allow more with max_keys='
+    >>> UsageError(f"{named('max_keys', 0)}: too few").for_command_line()
+    '--max-keys 0: too few'
+    """
+    return f"\0{option}={value}\0"
+
+
+def _as_typed(found: re.Match[str]) -> str:
+    value = "" if found[2] in {"", "True"} else f" {found[2]}"
+    return f"--{found[1].replace('_', '-')}{value}"
 
 
 class UsageError(MapReduceError):
@@ -39,7 +74,7 @@ class LimitError(MapReduceError):
     def of_keys(cls, where: str, max_keys: int) -> LimitError:
         return cls(
             f"{where}: more than {max_keys:,} distinct keys; count fewer fields, "
-            "or allow more with --max-keys"
+            f"or allow more with {named('max_keys')}"
         )
 
     @classmethod
@@ -54,16 +89,35 @@ class MalformedError(MapReduceError):
     """There are more malformed lines than the caller had allowed; ``rejects`` has the first."""
 
     def __init__(
-        self, malformed: int, lines: int, allowed: str, rejects: Sequence[object], written: str
+        self, malformed: int, lines: int, allowed: str, rejects: Sequence[Any], written: str
     ) -> None:
         super().__init__(malformed, lines, allowed, rejects, written)
         self.malformed, self.rejects = malformed, rejects
         self._lines, self._allowed, self._written = lines, allowed, written
 
-    def __str__(self) -> str:
+    def text(self) -> str:
         return (
             f"{self.malformed:,} malformed of {self._lines:,} lines, "
             f"more than {self._allowed} allows: {self._written} was written"
+        )
+
+
+class NothingCountedError(MapReduceError):
+    """There were lines, and all of them are malformed; ``rejects`` has the first ones."""
+
+    def __init__(
+        self, lines: int, looks_like: str, remedy: str, rejects: Sequence[Any], written: str
+    ) -> None:
+        super().__init__(lines, looks_like, remedy, rejects, written)
+        self.malformed, self.rejects = lines, rejects
+        self._lines, self._looks, self._remedy, self._written = lines, looks_like, remedy, written
+
+    def text(self) -> str:
+        looks = f" The first one looks like {self._looks}." if self._looks else ""
+        remedy = f" {self._remedy}" if self._remedy else ""
+        return (
+            f"none of {self._lines:,} lines could be counted: all are malformed, and "
+            f"{self._written} was written.{looks}{remedy}"
         )
 
 
@@ -110,7 +164,7 @@ class Stopped(MapReduceError):  # noqa: N818 - not a fault
         self.exit_code = 128 + signum  # type: ignore[misc]
         self.name = name
 
-    def __str__(self) -> str:
+    def text(self) -> str:
         return f"stopped by {self.name}; nothing was written"
 
 

@@ -21,13 +21,15 @@ class Job:
 
     ``mapper`` counts the lines. ``outputs`` are the file names of the tables that ``finish`` makes.
     ``side_inputs`` are files that the job was built from: no output may overwrite them.
-    ``selector`` chooses among the files that were named or found.
+    ``selector`` chooses among the files that were named or found. ``remedy`` says what to try if
+    not one line could be counted.
     """
 
     mapper: Mapper
     outputs: Sequence[str]
     side_inputs: Sequence[Path] = ()
     selector: Selector | None = None
+    remedy: str = ""
 
     @property
     def described(self) -> Mapping[str, object]:

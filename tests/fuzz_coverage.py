@@ -38,7 +38,7 @@ with watched:
     from mapreduce.jobs.flowlogs.job import FlowLogs
     from mapreduce.jobs.flowlogs.lookup import read_lookup
     from mapreduce.kernel import _pure
-    from mapreduce.mapping.task import MapSettings, cool, map_task
+    from mapreduce.mapping.task import MapSettings, forget_combiners, map_task
     from mapreduce.reducing.tree import merge
     from mapreduce.splits.split import find_splits
 
@@ -64,7 +64,7 @@ def flow_logs(data: bytes, path: Path, cuts: tuple[int, int]) -> None:
         sources = find_sources([path])
     except UsageError:
         return  # something else than lines
-    cool()
+    forget_combiners()
     split_settings = MapSettings(FLOWS.mapper, block_size=cuts[1], wanted=3)
     splits = find_splits(sources, workers=2, split_size=cuts[0], tick=lambda _size: None)
     parts = [map_task(split, split_settings) for split in splits]

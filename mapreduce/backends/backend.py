@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from mapreduce.errors import UsageError
+from mapreduce.errors import UsageError, named
 
 Handle: TypeAlias = Any
 """What ``submit`` returns: a hashable object that names the result of one call. Only the backend
@@ -68,7 +68,7 @@ class Backend(Protocol):
         """
 
 
-def backend_of(given: object) -> Backend:
+def adapt_backend(given: object) -> Backend:
     """Return the caller's backend, or one that runs calls in the caller's Pool.
 
     The Pool is one of the standard library's ``multiprocessing``. Raises ``UsageError``.
@@ -81,6 +81,6 @@ def backend_of(given: object) -> Backend:
     if isinstance(given, Backend):
         return given
     raise UsageError(
-        f"backend must be a multiprocessing.Pool or have the methods of mapreduce.Backend, "
-        f"but {type(given).__name__} is and has not"
+        f"{named('backend', type(given).__name__)}: must be a multiprocessing.Pool, or have the "
+        "members of mapreduce.Backend"
     )

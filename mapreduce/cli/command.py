@@ -1,4 +1,4 @@
-"""A job's command: the options of its factory's signature, and those that every job has.
+"""Make the command of a job: the options of its factory, and those that every run has.
 
 A parameter of a factory is described by its annotation, without any need to import typer in a job:
 ``Annotated[Path, "-l", "what it is"]``.
@@ -7,19 +7,18 @@ A parameter of a factory is described by its annotation, without any need to imp
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 from typer.main import get_command
 
 from mapreduce.cli.coercion import PlainCommand, can_be_typed
 from mapreduce.cli.registry import Factory
-from mapreduce.formats.stream import MAX_LINE
 from mapreduce.job import Job
+from mapreduce.options import Name, Option, Options, options_of
 
 _INPUTS = Annotated[
     list[str] | None,
@@ -30,81 +29,48 @@ _FILES = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What every job's command has besides its own options."""
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What the command shows of a run; a caller of ``run`` has no use for these options."""
 
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory of the tables, or - for stdout.")
-    ] = Path("outputs")
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-j", min=1, help="Processes [default: the usable CPUs]."),
-    ] = None
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail, and write nothing, if any line is malformed.")
-    ] = False
-    max_malformed: Annotated[
-        str | None,
-        typer.Option(
-            "--max-malformed",
-            metavar="N|P%",
-            help="Fail, and write nothing, if more lines are malformed [default: any number].",
-        ),
-    ] = None
-    rejects: Annotated[
-        Path | None,
-        typer.Option(
-            "--rejects", help="Write all malformed lines here: CSV, or JSON lines if it is .jsonl."
-        ),
-    ] = None
-    max_line: Annotated[
-        int, typer.Option("--max-line", min=1, help="Bytes of the longest line that is accepted.")
-    ] = MAX_LINE
-    max_keys: Annotated[
-        int | None,
-        typer.Option("--max-keys", min=1, help="Fail at more distinct keys [default: any number]."),
-    ] = None
-    excel_safe: Annotated[
-        bool,
-        typer.Option("--excel-safe", help="Put ' before text that a spreadsheet would compute."),
-    ] = False
     stats: Annotated[
-        str | None,
-        typer.Option("--stats", help="Write figures as JSON to this file, - for stdout."),
+        str | None, Option("Write the figures of the run as JSON; - is standard output.")
     ] = None
+    explain: Annotated[
+        bool, Option("Print the plan of the run (inputs, splits, workers, and why), and stop.")
+    ] = False
     progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="[default: if stderr is a terminal]"),
+        bool | None, Option("Show a progress bar.", default="if stderr is a terminal")
     ] = None
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False
-    start_method: Annotated[
-        Literal["fork", "forkserver", "spawn"] | None,
-        typer.Option("--start-method", help="How processes start [default: what suits best]."),
-    ] = None
+    quiet: Annotated[bool, Option("Print nothing but errors.", "-q")] = False
+    debug: Annotated[bool, Option("Show the traceback of a job's error.")] = False
 
 
-RunJob: TypeAlias = Callable[[Callable[[], Job], Sequence[str], RunOptions], None]
+RunJob: TypeAlias = Callable[[Callable[[], Job], Sequence[str], Options, Shown], None]
 
 
 def make_command(name: str, factory: Factory, run: RunJob) -> Any:
-    """Return the command of a job, which calls ``run`` with what builds the job, inputs, options.
+    """Return a command that calls ``run`` with what builds the job, the inputs and the options.
 
-    Raises what a signature that cannot be a command makes typer raise.
+    Raises ``TypeError`` if the factory has an option that every command has, and what a signature
+    that cannot be a command makes typer raise.
     """
-    own = [_option(parameter) for parameter in _parameters(factory)]
-    common = _parameters(RunOptions)
+    own = [_own_option(parameter) for parameter in inspect_parameters(factory)]
+    of_run, of_command = [*_common_options(Options)], [*_common_options(Shown)]
+    _refuse_clashes(own, [*of_run, *of_command])
 
     def command(inputs: list[str] | None, file: list[str] | None, **values: Any) -> None:
-        options = RunOptions(**{option.name: values.pop(option.name) for option in common})
-        run(partial(factory, **values), [*(inputs or []), *(file or [])], options)
+        options = Options(**{one.name: values.pop(one.name) for one in of_run})
+        shown = Shown(**{one.name: values.pop(one.name) for one in of_command})
+        run(partial(factory, **values), [*(inputs or []), *(file or [])], options, shown)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     paths = [
         inspect.Parameter("inputs", keyword, default=None, annotation=_INPUTS),
         inspect.Parameter("file", keyword, default=None, annotation=_FILES),
     ]
-    command.__signature__ = inspect.Signature([*paths, *own, *common])  # type: ignore[attr-defined]
+    parameters = [*paths, *own, *of_run, *of_command]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {}
     command.__doc__ = inspect.getdoc(factory)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -112,7 +78,8 @@ def make_command(name: str, factory: Factory, run: RunJob) -> Any:
     return get_command(app)
 
 
-def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+def inspect_parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+    """Return the parameters of a function as keywords, their annotations evaluated."""
     signature = inspect.signature(function, eval_str=True)
     return [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -120,8 +87,8 @@ def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
     ]
 
 
-def _option(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Turn ``Annotated[T, "-x", "help"]`` into an option, however the job wrote it."""
+def _own_option(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Turn ``Annotated[T, "-x", "help"]`` of a job into an option of the command."""
     kind: Any = parameter.annotation
     texts: list[str] = []
     if get_origin(kind) is Annotated:
@@ -130,6 +97,49 @@ def _option(parameter: inspect.Parameter) -> inspect.Parameter:
         raise TypeError(f"no value of the type of {parameter.name!r}, {kind!r}, can be typed")
     flags = [text for text in texts if text.startswith("-")]
     help_text = " ".join(text for text in texts if not text.startswith("-"))
-    long = f"--{parameter.name.replace('_', '-')}"
-    option = typer.Option(long, *flags, help=help_text)
+    option = typer.Option(_long(parameter.name), *flags, help=help_text)
     return parameter.replace(annotation=Annotated[kind, option])
+
+
+def _common_options(kind: type) -> Iterator[inspect.Parameter]:
+    """Yield an option of the command for each field of a dataclass of options."""
+    hints = get_type_hints(kind)
+    defaults = {field.name: field.default for field in fields(kind)}
+    for name, option in options_of(kind):
+        if option.on_command_line:
+            default = defaults[name] if option.command_default is None else option.command_default
+            yield inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=Annotated[_typed(hints[name]), _common_option(name, option)],
+            )
+
+
+def _common_option(name: str, option: Option) -> Any:
+    hint = f" [default: {option.default}]" if option.default and not option.command_default else ""
+    return typer.Option(
+        _long(name) if name != "progress" else "--progress/--no-progress",
+        *filter(None, [option.flag]),
+        help=f"{option.help}{hint}",
+        envvar=f"MAPREDUCE_{name.upper()}",
+        show_envvar=False,
+        metavar=option.metavar or None,
+    )
+
+
+def _typed(kind: Any) -> Any:
+    """Return the type that a typed text becomes: a path or a number of lines stays a text."""
+    texts = {Name | None: str | None, int | str | None: str | None}
+    return texts.get(kind, kind)
+
+
+def _refuse_clashes(own: Sequence[inspect.Parameter], common: Sequence[inspect.Parameter]) -> None:
+    taken = {"inputs", "file", *(parameter.name for parameter in common)}
+    clashes = sorted(taken & {parameter.name for parameter in own})
+    if clashes:
+        raise TypeError(f"{_long(clashes[0])} is an option of every job; rename the parameter")
+
+
+def _long(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mapreduce import kernel
-from mapreduce.engine import Result
 from mapreduce.errors import printable
+from mapreduce.result import Result
 
 
 def summary(result: Result) -> Iterator[str]:
     """Yield the lines of the summary, nothing in them that could steer a terminal."""
     stats = result.stats
-    for reject in result.rejects:
-        yield f"malformed: {reject}"
-    if stats.malformed > len(result.rejects):
-        yield f"malformed: ... and {stats.malformed - len(result.rejects):,} more lines"
+    yield from malformed_lines(result.rejects, stats.malformed)
     for note in result.notes:
-        yield f"note: {note}"
+        yield f"note: {printable(note)}"
     missing = f", {kernel.MISSING}" if kernel.MISSING else ""
     workers = "1 process" if stats.workers == 1 else f"{stats.workers} processes"
     yield (
@@ -28,3 +27,16 @@ def summary(result: Result) -> Iterator[str]:
     paths = [printable(str(path)) for path in result.written] or ["standard output"]
     for path, table in zip(paths, result.tables, strict=True):
         yield f"{path}: {table.note}"
+
+
+def malformed_lines(rejects: Sequence[Any], malformed: int) -> Iterator[str]:
+    """Yield a line for each reason: the first line that has it, and how many more have."""
+    reasons = Counter(reject.reason for reject in rejects)
+    told = set[str]()
+    for reject in rejects:
+        if reject.reason not in told:
+            told.add(reject.reason)
+            more = reasons[reject.reason] - 1
+            yield f"malformed: {reject}{f' (and {more} more like this)' if more else ''}"
+    if malformed > len(rejects):
+        yield f"malformed: ... and {malformed - len(rejects):,} more lines"

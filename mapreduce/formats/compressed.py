@@ -28,7 +28,8 @@ from mapreduce.formats.format import (
     peek,
     read_into,
 )
-from mapreduce.formats.stream import Tick, whole_lines
+from mapreduce.formats.stream import whole_lines
+from mapreduce.options import Tick
 
 if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper

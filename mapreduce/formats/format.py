@@ -10,8 +10,8 @@ from mapreduce.errors import InputError
 if TYPE_CHECKING:
     from io import RawIOBase
 
-    from mapreduce.formats.stream import Tick
     from mapreduce.mapping.mapper import Mapper
+    from mapreduce.options import Tick
 
 HEAD: Final = 512
 """Bytes of an input's beginning that tell its format: a tar archive is the slowest to tell."""

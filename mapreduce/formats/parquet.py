@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
 from mapreduce.errors import InputError, UsageError, install_hint
 from mapreduce.formats.format import Block, Format, Head, MapperFor, Readable
 from mapreduce.formats.rows import RowText
-from mapreduce.formats.stream import Tick
+from mapreduce.options import Tick
 
 if TYPE_CHECKING:
     from io import RawIOBase

@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 import select
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from mapreduce.errors import InputError
-
-MAX_LINE = 64 << 20
-"""Bytes of the longest line that is accepted by default."""
-
-Tick = Callable[[int], None]
-"""Called with the bytes finished since the last call, at least ten times a second; may raise."""
+from mapreduce.errors import InputError, named
+from mapreduce.options import Tick
 
 WAIT = 100
 """Milliseconds that a stream is waited for at most before the next tick."""
@@ -57,7 +52,7 @@ def too_long(name: str, place: str, max_line: int) -> InputError:
     """Return the error of a line that begins at a place of an input."""
     return InputError(
         f"{name}: {place}: a line of more than {max_line:,} bytes; "
-        "is this text? If so, allow longer ones with --max-line"
+        f"is this text? If so, allow longer ones with {named('max_line')}"
     )
 
 

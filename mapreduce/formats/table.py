@@ -11,10 +11,11 @@ from mapreduce.formats.format import HEAD, Format, Head, Readable, peek
 from mapreduce.formats.gzipped import Gzip
 from mapreduce.formats.parquet import Parquet
 from mapreduce.formats.refused import REFUSED
-from mapreduce.formats.stream import Tick, position_of, stream_pieces, whole_lines
+from mapreduce.formats.stream import position_of, stream_pieces, whole_lines
 from mapreduce.formats.text import Text
 from mapreduce.formats.xz import Xz
 from mapreduce.formats.zstd import Zstd
+from mapreduce.options import Tick
 
 TEXT: Final[Format] = Text()
 

@@ -24,7 +24,8 @@ from mapreduce.formats.format import (
     first_line_of,
     read_into,
 )
-from mapreduce.formats.stream import Tick, too_long
+from mapreduce.formats.stream import too_long
+from mapreduce.options import Tick
 
 if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper

@@ -27,6 +27,7 @@ FIRST_BYTES: Final = 4 << 10
 class Files:
     """Files and streams of this machine; device and inode are the identity of a file."""
 
+    name: ClassVar[str] = "this machine"
     has_threads: ClassVar[bool] = False
 
     def look_at(self, paths: Sequence[str], /) -> Iterator[Found]:

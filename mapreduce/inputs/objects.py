@@ -23,6 +23,7 @@ REQUESTS: Final = 32
 class Objects:
     """Objects of S3; their ETag is their identity."""
 
+    name: ClassVar[str] = "S3"
     has_threads: ClassVar[bool] = True
 
     def find(self, url: str, may_hold: Callable[[str], bool] | None, /) -> Iterable[str]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from mapreduce.errors import UsageError, printable
 from mapreduce.formats.format import Format, Head
-from mapreduce.formats.stream import Tick
 from mapreduce.formats.table import TEXT, find_format
 from mapreduce.inputs.local import Files
 from mapreduce.inputs.names import STDIN, Expanded, Selector, blamed_on, expand
 from mapreduce.inputs.once import Once
 from mapreduce.inputs.own import own_among
 from mapreduce.inputs.stores import Found, Store, store_of
+from mapreduce.options import Tick
 
 if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper
@@ -65,6 +65,11 @@ class Source:
     def file(self) -> Hashable:
         """What is equal for two paths if they may lead to one file."""
         return (self.store, self.identity if self.store == FILES else self.path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine is sure to have it."""
+        return self.store == FILES
 
     def open(self, stop: int | None = None, tick: Tick | None = None) -> BinaryIO:
         """Open for unbuffered reading; see ``Store.open``."""

@@ -57,6 +57,10 @@ class Store(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """What a reader of a plan calls the place."""
+
+    @property
     def has_threads(self) -> bool:
         """Whether sources of it must be read in processes that have not been forked."""
 

@@ -46,9 +46,11 @@ __all__ = [
     "Packed",
     "Scan",
     "Table",
+    "has_byte",
 ]
 
 BUILT: Final = bool(VARIANTS)
+has_byte = native.has_byte if BUILT else _pure.has_byte
 
 
 class Packed(Protocol):

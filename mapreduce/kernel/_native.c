@@ -314,9 +314,23 @@ module_exec(PyObject *module)
     return add_type(module, "Ranking", &Ranking_spec);
 }
 
+/* Return whether a buffer has a byte. */
+static PyObject *
+has_byte(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer view;
+    unsigned char byte;
+    if (!PyArg_ParseTuple(args, "y*b", &view, &byte))
+        return NULL;
+    int found = memchr(view.buf, byte, (size_t)view.len) != NULL;
+    PyBuffer_Release(&view);
+    return PyBool_FromLong(found);
+}
+
 static PyMethodDef module_methods[] = {
     {"variants", variants, METH_NOARGS, "Return the variants that this processor can run, best first."},
     {"merge", merge, METH_VARARGS, "Merge two packed counts, hashing with a seed."},
+    {"has_byte", has_byte, METH_VARARGS, "Return whether a buffer has a byte."},
     {"unpack", unpack, METH_O, "Return packed counts as a list of dicts: counts, sums."},
     {NULL, NULL, 0, NULL},
 };

@@ -225,6 +225,11 @@ def key_too_long(longest: int) -> InputError:
     return InputError(f"a key of more than {longest:,} bytes; count fewer or shorter fields")
 
 
+def has_byte(block: memoryview, byte: int, /) -> bool:
+    """Return whether a block has a byte."""
+    return bytes([byte]) in bytes(block)
+
+
 def are_numbers(texts: Sequence[bytes]) -> bool:
     """Return whether each text consists of 1 to 19 digits."""
     joined = b"".join(texts)

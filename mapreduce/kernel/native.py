@@ -22,6 +22,7 @@ UNIT: Final = 16
 
 
 variants = _native.variants
+has_byte = _native.has_byte
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""How fast a mapper counts: this decides how its work is cut. All figures are bytes of input.
+"""How fast a mapper counts, as far as it matters for handing out its work; all in bytes of text.
 
-They were measured (benchmarks/NOTES.md). A mapper may have a ``pace`` of its own.
+The figures are measured (benchmarks/NOTES.md).
 """
 
 from __future__ import annotations
@@ -11,25 +11,18 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much input makes a second process, a split and a trial worth their cost.
+    """From ``parallel_threshold`` on, a second process saves more than it costs.
 
-    From ``pays_from`` on, a second process saves more time than it costs. ``largest`` is the size
-    of the largest split: a worker reports nothing before it has counted a whole one. ``trial`` is
-    how much the parent counts first, to find out whether there are so many distinct keys that
-    sending them between processes would cost more than it saves.
+    ``largest_split`` is the most that a worker counts before the parent hears from it again. A
+    ``trial`` is counted in the parent first: are the keys too many to be sent around?
     """
 
-    pays_from: int
-    largest: int
+    parallel_threshold: int
+    largest_split: int
     trial: int = 0
 
 
-PYTHON: Final = Pace(pays_from=32 << 20, largest=512 << 20)
-"""Python needs about two seconds for a split of the largest size."""
-NATIVE: Final = Pace(pays_from=512 << 20, largest=2 << 30, trial=16 << 20)
-"""The native kernel needs about half a second for a split of the largest size."""
-
-
-def pace_of(mapper: object) -> Pace:
-    """Return the pace of a mapper, or Python's if the mapper declares none."""
-    return getattr(mapper, "pace", PYTHON)
+PYTHON: Final = Pace(parallel_threshold=32 << 20, largest_split=512 << 20)
+"""The largest split takes two seconds."""
+NATIVE: Final = Pace(parallel_threshold=512 << 20, largest_split=2 << 30, trial=16 << 20)
+"""The largest split takes half a second."""

@@ -21,6 +21,14 @@ from mapreduce.mapping.mapper import SKIPPED, Drained, Judgement, Mapper, Tally
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Totals
 
+QUOTES: Final = (
+    'a field begins with a quote ("), and quotes mean nothing to this job: a delimiter inside '
+    "them has split the field"
+)
+"""The note of a run that has met what looks like quoted CSV."""
+QUOTE: Final = ord('"')
+_QUOTED_FIELD: Final = re.compile(rb'(?:\A|[,\t\n])"')
+
 REMEMBERED: Final = 1 << 18
 """Skipped keys that are remembered, at most: they are not worth more memory than the others."""
 
@@ -138,8 +146,12 @@ class FieldCombiner:
         self._skipped = set[bytes]()  # keys that are judged already, with the table or without
         self._in_table = set[bytes]()  # those of them whose lines the table counts for now
         self._has_odd = False
+        self._watches_quotes = mapper.delimiter in {b",", b"\t"}
+        self._has_quotes = False
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        if self._watches_quotes and kernel.has_byte(block, QUOTE) and _QUOTED_FIELD.search(block):
+            self._has_quotes, self._watches_quotes = True, False
         scan = self._table.scan(block, self._judges)
         refused = self._refused(scan.fresh)
         junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
@@ -185,7 +197,8 @@ class FieldCombiner:
         totals = Totals(self._table.drain(), self._mapper.measures, odd)
         if any(measure.closing for measure in self._mapper.measures):
             totals = totals.settled()  # other mappers' measures do not know of this text
-        return Drained(totals, totals.lines, skipped)
+        notes = frozenset([QUOTES] if self._has_quotes else [])
+        return Drained(totals, totals.lines, skipped, notes)
 
     def _forget_skipped(self) -> int:
         """Take keys that are skipped out of the table; return how many lines had them."""

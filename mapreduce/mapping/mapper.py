@@ -54,11 +54,15 @@ class Tally:
 
 
 class Drained(NamedTuple):
-    """The totals, how many lines they count, and how many lines no tally has told as skipped."""
+    """The totals, how many lines they count, how many more lines were skipped than the tallies say.
+
+    ``notes`` are sentences that a reader of the result should know.
+    """
 
     totals: Totals
     counted: int
     skipped: int = 0
+    notes: frozenset[str] = frozenset()
 
 
 class Combiner(Protocol):
@@ -78,13 +82,15 @@ class Mapper:
     """Subclass this for a mapper of your own; give it ``start`` and what differs from the defaults.
 
     ``measures`` are kept by key besides the count. ``key_columns`` is the number of columns that
-    ``key_separator`` cuts a key into. ``pace`` tells the planner how fast the mapper counts.
+    ``key_separator`` cuts a key into. ``pace`` tells the planner how fast the mapper counts, and
+    ``layout`` tells a reader of the plan how lines are read.
     """
 
     measures: tuple[Measure, ...] = ()
     key_columns: int = 1
     key_separator: bytes | None = None
     pace: Pace = PYTHON
+    layout: str = ""
 
     def start(self) -> Combiner:
         """Return fresh state. A worker calls this once in a run."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
 from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.formats.format import Block
-from mapreduce.formats.stream import MAX_LINE, Tick
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
+from mapreduce.options import BLOCK, MAX_KEYS, MAX_LINE, Tick
 from mapreduce.outputs.rejects import EXCERPT, Reject, Spool
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
 from mapreduce.splits.split import Batch, Split
-
-BLOCK = 256 << 10
-MAX_KEYS = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +23,7 @@ class MapSettings:
 
     Blocks of ``block_size`` bytes; the first ``wanted`` malformed lines are located, and all of
     them go to the ``spool`` if there is one. No line may have more than ``max_line`` bytes, no
-    worker more than ``max_keys`` distinct keys. ``run`` is unlike that of any other run.
+    worker more than ``max_keys`` distinct keys. ``run`` tells this run from every other one.
     """
 
     mapper: Mapper
@@ -41,7 +37,7 @@ class MapSettings:
 
 _NEWLINE = re.compile(rb"\n")  # a memoryview has no find
 
-_warm: dict[tuple[str, Mapper], Combiner] = {}
+_idle: dict[tuple[str, Mapper], Combiner] = {}
 """The combiners of a run between two tasks, so that a worker judges each key once. One is taken out
 while it counts, so that what a failed split has left in it reaches no other."""
 
@@ -64,7 +60,7 @@ def map_splits(
     for split in splits:
         mapper = split.source.mapper or settings.mapper
         if mapper not in combiners:
-            combiners[mapper] = _combiner(settings.run, mapper)
+            combiners[mapper] = _take_combiner(settings.run, mapper)
         total = _map_into(total, combiners[mapper], split, settings, tick)
     for combiner in combiners.values():
         drained = combiner.drain()
@@ -72,24 +68,25 @@ def map_splits(
             total,
             totals=total.totals + drained.totals,
             counted=total.counted + drained.counted,
+            notes=total.notes | drained.notes,
             skipped=total.skipped + drained.skipped,
         )
-    _warm.update({(settings.run, mapper): combiner for mapper, combiner in combiners.items()})
+    _idle.update({(settings.run, mapper): combiner for mapper, combiner in combiners.items()})
     return total
 
 
-def _combiner(run: str, mapper: Mapper) -> Combiner:
+def _take_combiner(run: str, mapper: Mapper) -> Combiner:
     """Return the combiner that an earlier task of the run has left here, or a new one."""
     try:
-        return _warm.pop((run, mapper))
+        return _idle.pop((run, mapper))
     except KeyError:
         return mapper.start()
 
 
 def _forget_other_runs(run: str) -> None:
     """Drop the combiners that tasks of any other run have left here."""
-    for key in [key for key in list(_warm) if key[0] != run]:
-        _warm.pop(key, None)  # another thread may have been faster
+    for key in [key for key in list(_idle) if key[0] != run]:
+        _idle.pop(key, None)  # another thread may have been faster
 
 
 def _map_into(
@@ -123,6 +120,7 @@ def _map_into(
         skipped=skipped,
         malformed=malformed,
         rejects=tuple(rejects),
+        notes=total.notes,
     )
 
 
@@ -157,9 +155,9 @@ def _map_block(combiner: Combiner, block: Block, wanted: int, split: Split) -> T
         raise TaskError.of(str(split), error) from error
 
 
-def cool() -> None:
-    """Forget the warm combiners of this process."""
-    _warm.clear()
+def forget_combiners() -> None:
+    """Drop the combiners that tasks have left in this process."""
+    _idle.clear()
 
 
 def _line(block: Block, start: int) -> bytes:

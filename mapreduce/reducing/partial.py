@@ -12,7 +12,8 @@ from mapreduce.reducing.totals import Totals
 class Partial:
     """The totals of some splits, what became of their lines, and the first malformed of them.
 
-    Conservation: ``lines == counted + skipped + malformed``.
+    Conservation: ``lines == counted + skipped + malformed``. ``notes`` are sentences that a reader
+    of the result should know.
     """
 
     totals: Totals
@@ -23,3 +24,4 @@ class Partial:
     skipped: int = 0
     malformed: int = 0
     rejects: tuple[Reject, ...] = ()
+    notes: frozenset[str] = frozenset()

@@ -156,6 +156,7 @@ def merge(left: Partial, right: Partial, wanted: int) -> Partial:
         skipped=left.skipped + right.skipped,
         malformed=left.malformed + right.malformed,
         rejects=tuple(sorted(left.rejects + right.rejects, key=_place)[:wanted]),
+        notes=left.notes | right.notes,
     )
 
 

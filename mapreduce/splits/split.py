@@ -14,10 +14,10 @@ from itertools import repeat
 from typing import BinaryIO
 
 from mapreduce.formats.format import FIRST, Block, MapperFor, ended
-from mapreduce.formats.stream import MAX_LINE, Tick
 from mapreduce.formats.table import read_stream
 from mapreduce.inputs.sources import Source
 from mapreduce.kernel.pace import PYTHON, Pace
+from mapreduce.options import MAX_LINE, Tick
 
 SMALLEST = 4 << 20
 CHUNK = 4 << 20
@@ -65,6 +65,11 @@ class Batch:
     """A task of several splits: each task costs a partial result, however small it is."""
 
     splits: tuple[Split, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all splits."""
+        return sum(split.size for split in self.splits)
 
     def __str__(self) -> str:
         return f"{len(self.splits)} inputs from {self.splits[0]} to {self.splits[-1]}"
@@ -118,7 +123,7 @@ def find_splits(
             if split_size is not None:
                 sizes: Iterator[int] = repeat(split_size)
             else:
-                sizes = _sizes(found.size, trial, workers, pace.largest)
+                sizes = _sizes(found.size, trial, workers, pace.largest_split)
             for start, end in source.format.cut(source, file, sizes, max_line=max_line, tick=tick):
                 yield Split(source, start, end)
 

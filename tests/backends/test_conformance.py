@@ -23,7 +23,7 @@ from executor_backend import ExecutorBackend
 from faulty import map_over
 
 from mapreduce import Backend, Reject, UsageError, run
-from mapreduce.backends.backend import backend_of
+from mapreduce.backends.backend import adapt_backend
 from mapreduce.backends.pool import Pool
 from mapreduce.backends.this_process import ThisProcess
 from mapreduce.errors import InputError, LimitError, WorkerLostError
@@ -35,7 +35,7 @@ FORK = "fork" if sys.platform == "linux" else None
 @contextmanager
 def standard_pool() -> Iterator[Backend]:
     with multiprocessing.get_context(FORK).Pool(2) as pool:
-        yield backend_of(pool)
+        yield adapt_backend(pool)
         pool.close()  # not terminate, which may hang on what a killed worker held
         pool.join()
 
@@ -43,7 +43,7 @@ def standard_pool() -> Iterator[Backend]:
 @contextmanager
 def thread_pool() -> Iterator[Backend]:
     with ThreadPool(2) as pool:
-        yield backend_of(pool)
+        yield adapt_backend(pool)
         pool.close()
         pool.join()
 
@@ -94,7 +94,7 @@ def await_all(backend: Backend, handles: set[Any]) -> None:
 
 def test_it_is_a_backend_and_says_what_it_can(backend: Backend) -> None:
     assert isinstance(backend, Backend)
-    assert backend_of(backend) is backend
+    assert adapt_backend(backend) is backend
     assert 1 <= backend.workers <= backend.capacity
     assert backend.sees_local_files
 
@@ -234,9 +234,14 @@ def test_a_run_gives_the_same_on_every_backend(
     assert result.stats.workers == backend.workers
 
 
-def test_malformed_lines_are_the_same_on_every_backend(backend: Backend, log: Path) -> None:
+def test_malformed_lines_are_the_same_on_every_backend(
+    backend: Backend, log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "good").write_bytes(b"a b c\n")
+
     def rejects(**options: Any) -> list[Reject]:
-        return list(run(count("3"), [log], split_size=500, **options).rejects)
+        found = run(count("3"), [log, tmp_path / "good"], split_size=500, **options)
+        return list(found.rejects)
 
     assert rejects(backend=backend) == rejects(workers=1) != []
 
@@ -273,7 +278,7 @@ def test_local_files_are_refused_if_the_workers_cannot_open_them(log: Path) -> N
 
 @pytest.mark.parametrize("given", [3, "pool", object(), Pool])
 def test_what_is_no_backend_is_refused(given: Any, log: Path) -> None:
-    with pytest.raises(UsageError, match=r"backend must be a multiprocessing\.Pool or"):
+    with pytest.raises(UsageError, match=r"backend=.*: must be a multiprocessing\.Pool, or"):
         run(count("1"), [log], backend=given)
 
 
@@ -287,6 +292,6 @@ def test_a_killed_worker_of_a_standard_pool_ends_the_run() -> None:
     """The pool alone would wait for its task for ever."""
     with multiprocessing.get_context(FORK).Pool(2) as pool:
         with pytest.raises(WorkerLostError, match="has died"):
-            list(map_over(backend_of(pool), faulty.die, [None]))
+            list(map_over(adapt_backend(pool), faulty.die, [None]))
         pool.terminate()
         pool.join()

@@ -109,7 +109,7 @@ def test_what_typer_would_guess_is_refused(line: str) -> None:
 
 
 def test_no_option_of_a_command_is_left_to_pydantic() -> None:
-    command = make_command("flowlogs", flowlogs, lambda _build, _inputs, _options: None)
+    command = make_command("flowlogs", flowlogs, lambda _build, _inputs, _options, _shown: None)
     with command.make_context("flowlogs", []) as context:
         parameters = command.get_params(context)
     assert [each.name for each in parameters if "process_value" not in vars(each)] == []

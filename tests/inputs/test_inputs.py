@@ -190,7 +190,7 @@ def test_a_utf_8_byte_order_mark_is_no_part_of_the_first_line(
 
 
 def test_a_reject_behind_a_byte_order_mark_lies_where_it_lies_in_the_file(tmp_path: Path) -> None:
-    (tmp_path / "bom.log").write_bytes(b"\xef\xbb\xbfonly\n")
+    (tmp_path / "bom.log").write_bytes(b"\xef\xbb\xbfonly\na b\n")
     (reject,) = run(count("2"), [tmp_path / "bom.log"]).rejects
     assert (reject.offset, reject.excerpt) == (3, b"only")
 

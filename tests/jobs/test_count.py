@@ -135,7 +135,7 @@ def test_a_job_of_two_tables_does_not_go_to_stdout() -> None:
         check=False,
     )
     assert (run.returncode, run.stdout) == (2, "")
-    assert "writes 2 tables" in run.stderr
+    assert "makes 2 tables" in run.stderr
 
 
 def test_a_number_beyond_all_rows_keeps_all_of_them() -> None:

@@ -49,7 +49,7 @@ def record_of(names: tuple[str, ...], pair: Pair) -> bytes:
 def run_split(inputs: list[Path | str], **options: Any) -> Result:
     """Run with processes from the first byte on (if ``workers`` are more than 1)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mapreduce.engine.pace_of", lambda _mapper: Pace(1, 512 << 20))
+        patch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: Pace(1, 512 << 20))
         return run(options.pop("job", FLOWS), inputs, **options)
 
 
@@ -224,7 +224,8 @@ def test_the_last_value_of_a_quoted_message_may_be_any_field(
 
 
 def test_a_quote_is_no_part_of_a_port_elsewhere(write_logs: WriteLogs) -> None:
-    assert run(FLOWS, write_logs(record(b'443"') + b"\n")).stats.malformed == 1
+    log = record(b'443"') + b"\n" + record() + b"\n"
+    assert run(FLOWS, write_logs(log)).stats.malformed == 1
 
 
 def test_a_header_may_reach_over_members_of_a_compressed_log(write_logs: WriteLogs) -> None:

@@ -7,15 +7,16 @@ import gzip
 import io
 import lzma
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
-from conftest import LOOKUP, WriteLogs, record
+from conftest import LOOKUP, WriteLogs, record, run_or_refuse
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_logs import ask, text_of
 
 from mapreduce import Result, UsageError, run
+from mapreduce.errors import NothingCountedError
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
 from mapreduce.jobs.flowlogs.layout import parse_format
 from mapreduce.jobs.flowlogs.protocols import protocol_number
@@ -109,8 +110,12 @@ def test_any_question_to_a_log_of_any_form_is_answered_as_the_oracle_does(
         LOOKUP, (), parse_format(" ".join(names)), Question(by, ("flows", *weights), action)
     )
     whole = formed(text, form)
-    found = run(job, write_logs(whole, whole), split_size=data.draw(st.integers(20, 4000)))
+    paths, size = write_logs(whole, whole), data.draw(st.integers(20, 4000))
+    found = run_or_refuse(job, paths, split_size=size)
     expected = ask([whole, whole], by, weights, action, names)
+    if isinstance(found, NothingCountedError):
+        assert found.malformed == expected.lines == expected.malformed
+        return
     assert found_keys(found, by) == expected.keys
     stats = found.stats
     figures = (stats.lines, stats.counted, stats.skipped, stats.malformed)
@@ -202,9 +207,12 @@ def test_sums_are_exact_at_any_size(write_logs: WriteLogs) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_measures_are_the_same_by_any_number_of_workers(
-    write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch, workers: int, method: str
+    write_logs: WriteLogs,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    method: Literal["fork", "spawn"],
 ) -> None:
-    monkeypatch.setattr("mapreduce.engine.pace_of", lambda _mapper: Pace(1, 512 << 20))
+    monkeypatch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: Pace(1, 512 << 20))
     job = FlowLogs(LOOKUP, question=Question(measures=("flows", "bytes")))
     found = run(
         job, write_logs(*[LOG + LOG] * 40), workers=workers, split_size=300, start_method=method
@@ -265,7 +273,7 @@ def test_a_log_of_another_form_has_the_fields_that_the_default_lacks(write_logs:
     assert (found.stats.skipped, found.stats.malformed) == (2, 0)
 
 
-@pytest.mark.parametrize("log", [b"", b"\n", record(b"-", b"-", b"NODATA"), b"malformed"])
+@pytest.mark.parametrize("log", [b"", b"\n", record(b"-", b"-", b"NODATA")])
 @pytest.mark.parametrize("measures", [("flows", "bytes"), ("packets", "bytes"), ("bytes",)])
 def test_a_log_without_flows_has_all_columns(
     write_logs: WriteLogs, log: bytes, measures: tuple[str, ...]

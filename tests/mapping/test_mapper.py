@@ -22,7 +22,7 @@ from mapreduce.inputs.sources import Source, find_sources
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.mapping import task as mapper_module
 from mapreduce.mapping.mapper import Judgement, Mapper
-from mapreduce.mapping.task import MapSettings, cool
+from mapreduce.mapping.task import MapSettings, forget_combiners
 from mapreduce.reducing.partial import Partial
 from mapreduce.splits.split import Split, find_splits
 
@@ -31,9 +31,9 @@ FLOWS = FlowLogs(LOOKUP).mapper
 
 @pytest.fixture(autouse=True)
 def _cold() -> Iterator[None]:
-    cool()
+    forget_combiners()
     yield
-    cool()
+    forget_combiners()
 
 
 def map_split(
@@ -152,7 +152,7 @@ def test_a_worker_judges_a_key_once_for_all_its_splits(write_logs: WriteLogs) ->
     parts = [map_split(split, mapper) for split in splits_of(path, 1)]
     assert [unpack(part.totals) for part in parts] == [{b"a": 1}, {b"b": 1}, {b"a": 1}]
     assert seen == {b"a": 1, b"b": 1}
-    cool()
+    forget_combiners()
     map_split(whole(path), mapper)
     assert seen == {b"a": 2, b"b": 2}
 

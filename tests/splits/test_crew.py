@@ -13,7 +13,7 @@ from naive import count_fields
 from mapreduce import Result, kernel, run
 from mapreduce.jobs.count import count
 from mapreduce.jobs.wordcount import wordcount
-from mapreduce.kernel.pace import NATIVE, PYTHON, Pace, pace_of
+from mapreduce.kernel.pace import NATIVE, PYTHON, Pace
 
 FEW = b"".join(b"%d x\n" % (n % 7) for n in range(40_000))
 EVER_NEW = b"".join(b"%030d x\n" % n for n in range(40_000))
@@ -26,7 +26,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., R
     """Return ``run`` of the count job over some bytes, with a pace as if they were many more."""
 
     def run_it(data: bytes, pace: Pace, **options: Any) -> Result:
-        monkeypatch.setattr("mapreduce.engine.pace_of", lambda _mapper: pace)
+        monkeypatch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: pace)
         path = tmp_path / "log"
         path.write_bytes(data)
         return run(count("1"), [path], workers=2, **options)
@@ -67,5 +67,5 @@ def test_compressed_inputs_are_not_tried(run_with: Callable[..., Result], tmp_pa
 
 
 def test_a_job_in_python_has_the_pace_of_python_whatever_the_kernel_is() -> None:
-    assert pace_of(wordcount().mapper) is PYTHON
-    assert pace_of(count("1").mapper) is (PYTHON if kernel.NAME == "pure" else NATIVE)
+    assert wordcount().mapper.pace is PYTHON
+    assert count("1").mapper.pace is (PYTHON if kernel.NAME == "pure" else NATIVE)

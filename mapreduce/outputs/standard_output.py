@@ -1,0 +1,27 @@
+"""Standard output as the place of a table, instead of a directory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from mapreduce.errors import UsageError, named
+from mapreduce.outputs.table import Table
+from mapreduce.outputs.writers import table_text
+
+STANDARD_OUTPUT: Final = "-"
+
+
+def check_one_table(outputs: Sequence[str]) -> None:
+    """Raise ``UsageError`` if a job makes several tables, which would run into each other."""
+    if len(outputs) > 1:
+        directory = named("output", "DIR")
+        raise UsageError(f"this job makes {len(outputs)} tables: name a directory with {directory}")
+
+
+def print_table(table: Table, *, excel_safe: bool) -> None:
+    """Write a table to standard output; bytes that are not UTF-8 leave as they came."""
+    sys.stdout.flush()
+    with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+        file.writelines(table_text(table, excel_safe=excel_safe))

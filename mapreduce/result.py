@@ -1,0 +1,34 @@
+"""What a run has found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mapreduce.outputs.rejects import Reject
+from mapreduce.outputs.stats import Stats
+from mapreduce.outputs.table import Table
+from mapreduce.reducing.totals import Totals
+
+
+@dataclass(frozen=True)
+class Result:
+    """The job's tables, the figures of the run, the totals by key and the first malformed lines.
+
+    ``written`` are the files of the tables. ``notes`` are sentences that a reader should know.
+    """
+
+    tables: Sequence[Table]
+    stats: Stats
+    totals: Totals = field(repr=False)
+    rejects: Sequence[Reject] = ()
+    written: Sequence[Path] = ()
+    notes: Sequence[str] = ()
+
+    @cached_property
+    def counts(self) -> Counter[bytes]:
+        """The number of lines of each key, made when it is first asked for."""
+        return self.totals.counts

@@ -1,0 +1,41 @@
+"""What was handed out to be counted, compared with what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import ConservationError
+from mapreduce.splits.split import Split
+
+if TYPE_CHECKING:
+    from mapreduce.inputs.sources import Source
+    from mapreduce.reducing.partial import Partial
+
+
+class Ledger:
+    """Notes every split on its way to a mapper."""
+
+    def __init__(self) -> None:
+        self._splits = self._files = self._size = 0
+
+    def record(self, splits: Iterable[Split]) -> Iterator[Split]:
+        """Yield the splits, and note them."""
+        for split in splits:
+            self._splits += 1
+            self._size += split.size
+            self._files += 0 if split.source.size is None else split.size
+            yield split
+
+    def check(self, total: Partial, sources: Iterable[Source]) -> None:
+        """Raise ``ConservationError`` unless each byte was counted once, each line in one class."""
+        classes = total.counted + total.skipped + total.malformed
+        files = sum(source.size - source.start for source in sources if source.size is not None)
+        handed_out = (self._splits, self._size, files)
+        if total.lines == classes and (total.splits, total.size, self._files) == handed_out:
+            return
+        raise ConservationError(
+            f"{total.lines} lines in {total.size} of {self._size} bytes and {total.splits} of "
+            f"{self._splits} splits, but {total.counted} counted + {total.skipped} skipped + "
+            f"{total.malformed} malformed; nothing was written, please report this"
+        )
