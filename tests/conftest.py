@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import pytest
+from faulty import processes, workers_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from naive import says_its_layout
@@ -124,6 +127,27 @@ def write_logs(tmp_path_factory: pytest.TempPathFactory) -> WriteLogs:
         return paths
 
     return write
+
+
+@pytest.fixture(params=multiprocessing.get_all_start_methods())
+def start_method(request: pytest.FixtureRequest) -> str:
+    """How workers are started."""
+    return str(request.param)
+
+
+@pytest.fixture
+def no_child_is_left() -> Iterator[None]:
+    """Fail a test after which a worker is alive or a zombie."""
+    before = set(processes())
+    yield
+    zombies = [p for p in processes() if p.parent == os.getpid() and p.state == "Z"]
+    workers, children = workers_of(os.getpid()), multiprocessing.active_children()
+    for child in children:  # so that the next test does not fail as well
+        child.kill()
+        child.join()
+    assert set(zombies) <= before
+    assert workers == []
+    assert children == []
 
 
 @pytest.fixture

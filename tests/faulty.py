@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
@@ -363,6 +364,23 @@ def die_behind_a_child(_task: object) -> None:
         time.sleep(3)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def touch(path: Path) -> None:
+    path.touch()
+
+
+def count_lines(path: Path) -> tuple[int, dict[bytes, int]]:
+    """Count whole lines with two workers; return how many there were, and the counts."""
+    from mapreduce import run
+    from mapreduce.jobs.count import count
+
+    result = run(count("1"), [path], workers=2, split_size=50)
+    return result.stats.workers, dict(result.counts)
+
+
+def send_result(connection: Connection, function: Callable[[Any], Any], argument: Any) -> None:
+    connection.send(function(argument))
 
 
 def variable(name: str) -> str | None:

@@ -68,6 +68,15 @@ class Backend(Protocol):
         """
 
 
+def can_start_processes() -> bool:
+    """Return whether this process may have children.
+
+    A daemonic one may not: a worker of a ``multiprocessing.Pool``, or of Celery.
+    """
+    process = sys.modules.get("multiprocessing.process")  # imported in every such worker
+    return process is None or not process.current_process().daemon
+
+
 def adapt_backend(given: object) -> Backend:
     """Return the caller's backend, or one that runs calls in the caller's Pool.
 

@@ -18,34 +18,18 @@ one thread; no lock is held by anyone.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import sys
-import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final, cast
 
-from mapreduce.backends.worker import (
-    ERROR,
-    SAFE_PATH,
-    SIGNALS,
-    packed_call,
-    result_of,
-    send,
-    set_variable,
-    work,
-)
+from mapreduce.backends.process import WorkerProcess, context_of, start_worker
+from mapreduce.backends.worker import ERROR, packed_call, result_of, send
 from mapreduce.errors import WorkerLostError
 
 ATTEMPTS: Final = 4
@@ -73,7 +57,7 @@ class Task:
 
 @dataclass(slots=True)
 class _Worker:
-    process: BaseProcess
+    process: WorkerProcess
     task: Task | None = None
 
 
@@ -90,9 +74,10 @@ class Pool:
         self.workers = self.capacity = os.cpu_count() or 1 if processes is None else processes
         if self.workers < 1:
             raise ValueError("a pool needs at least one process")
-        self._context = _context(start_method)
+        self._context = context_of(start_method)
         self._workers: dict[Connection, _Worker] = {}
         self._waiting: deque[Task] = deque()
+        self._most = self.workers
         self._closed = False
 
     def __enter__(self) -> Pool:
@@ -152,7 +137,7 @@ class Pool:
         """Kill all workers and wait until they are gone."""
         self._closed = True
         for worker in self._workers.values():
-            worker.process.kill()
+            worker.process.kill()  # all at once
         for connection in list(self._workers):
             self._dismiss(connection)
 
@@ -162,9 +147,11 @@ class Pool:
     def _dispatch(self) -> None:
         """Give the waiting tasks to idle workers, and to new ones while there may be more."""
         idle = [connection for connection, worker in self._workers.items() if not worker.task]
-        while self._waiting and (idle or len(self._workers) < self.workers):
+        while self._waiting and (idle or len(self._workers) < self._most):
             was_idle = bool(idle)
             connection = idle.pop() if was_idle else self._hire()
+            if connection is None:
+                return
             task = self._workers[connection].task = self._waiting.popleft()
             try:
                 task.send(connection)
@@ -206,65 +193,28 @@ class Pool:
     def _dismiss(self, connection: Connection) -> Task | None:
         worker = self._workers.pop(connection)
         connection.close()
-        worker.process.kill()  # the pipe may have ended before the process has
-        worker.process.join()
-        worker.process.close()
+        worker.process.end()  # its pipe may have ended before the process has
         return worker.task
 
-    def _hire(self) -> Connection:
-        """Start a worker; raise ``WorkerLostError`` if four in a row die before they have begun."""
+    def _hire(self) -> Connection | None:
+        """Start a worker; if the system allows no more processes, go on with those that there are.
+
+        Raises ``WorkerLostError`` if it allows none, or if four in a row die before they have
+        begun.
+        """
         for attempt in range(ATTEMPTS):
             time.sleep(0.1 * attempt)  # a fork server that was killed is not gone at once
             try:
-                with suppress(ConnectionError, EOFError):
-                    return self._start()
+                with suppress(ConnectionError, EOFError, ProcessLookupError):
+                    ours, process = start_worker(self._context, list(self._workers))
+                    self._workers[ours] = _Worker(process)
+                    return ours
             except OSError as error:
-                raise WorkerLostError(f"a process cannot be started: {error.strerror}") from error
+                if not self._workers:
+                    raise WorkerLostError(
+                        f"no process can be started: {error.strerror or error}; "
+                        "allow more processes, or use one worker (-j 1), which needs none"
+                    ) from error
+                self._most = len(self._workers)
+                return None
         raise WorkerLostError(f"{ATTEMPTS} workers died while they were started")
-
-    def _start(self) -> Connection:
-        """Start a worker, with signals blocked so that it never runs the parent's handlers."""
-        ours, theirs = self._context.Pipe()
-        forks = self._context.get_start_method() == "fork"
-        inherited = [*self._workers, ours] if forks else []
-        process = cast(Any, self._context).Process(
-            target=work, args=(theirs, inherited, os.environ.get(SAFE_PATH)), daemon=True
-        )
-        with theirs, nullcontext() if forks else _helpers_prepared(), _signals_blocked():
-            process.start()
-            self._workers[ours] = _Worker(process)
-        return ours
-
-
-def _context(start_method: str | None) -> BaseContext:
-    """Return the context asked for; by default fork where it is safe: Linux, no other thread."""
-    if start_method is None and sys.platform == "linux":
-        start_method = "fork" if threading.active_count() == 1 else "forkserver"
-    return multiprocessing.get_context(start_method)
-
-
-@contextmanager
-def _helpers_prepared() -> Iterator[None]:
-    """Start new interpreters that do not import from the current directory.
-
-    So ``multiprocessing`` starts its fork server and resource tracker, too. It warns of a tracker
-    that somebody has killed; nothing of ours was in its care.
-    """
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "resource_tracker: process died", UserWarning)
-            resource_tracker.ensure_running()  # here, because it unblocks signals
-            yield
-    finally:
-        set_variable(SAFE_PATH, before)
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from mapreduce.backends.backend import Backend, adapt_backend
+from mapreduce.backends.backend import Backend, adapt_backend, can_start_processes
 from mapreduce.backends.cpus import usable_cpus
 from mapreduce.errors import MapReduceError, TaskError, UsageError, named
 from mapreduce.splits.ledger import Ledger
@@ -121,6 +121,8 @@ def _check_reach(sources: Sequence[Source], options: Options, backend: Backend |
 def _most_workers(options: Options, backend: Backend | None) -> int:
     if backend is not None:
         return backend.workers
+    if not can_start_processes():
+        return 1
     return usable_cpus() if options.workers is None else options.workers
 
 

@@ -1,35 +1,34 @@
-"""Every task gives its result once, whatever happens to the workers, and no call ever hangs."""
+"""The Pool: its calls, what they raise, its signals, and what it leaves behind: nothing."""
 
 from __future__ import annotations
 
+import errno
 import gc
-import json
 import multiprocessing
 import os
-import random
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import faulty
 import pytest
-from faulty import Deadly, map_over, processes, wait_until, workers_of
+from faulty import Deadly, map_over, processes, workers_of
 
-from mapreduce import run
-from mapreduce.backends.pool import ATTEMPTS, Pool
+from mapreduce.backends.pool import Pool
+from mapreduce.backends.process import start_worker
 from mapreduce.errors import InputError, TaskError, WorkerLostError
-from mapreduce.jobs.flowlogs.job import FlowLogs
+from mapreduce.kernel.pace import Pace
 
 pytestmark = [
+    pytest.mark.usefixtures("no_child_is_left"),
     pytest.mark.timeout(30),
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
@@ -37,33 +36,6 @@ pytestmark = [
 DATA = Path(__file__).resolve().parents[2] / "data"
 METHODS = multiprocessing.get_all_start_methods()
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture(params=METHODS)
-def start_method(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _no_child_is_left() -> Iterator[None]:
-    """Fail any test after which a worker is alive or a zombie."""
-    before = set(processes())
-    yield
-    zombies = [p for p in processes() if p.parent == os.getpid() and p.state == "Z"]
-    workers, children = workers_of(os.getpid()), multiprocessing.active_children()
-    for child in children:  # so that the next test does not fail as well
-        child.kill()
-        child.join()
-    assert set(zombies) <= before
-    assert workers == []
-    assert children == []
-
-
-def meet(pool: Pool, number: int, place: Path) -> set[int]:
-    """Bring a pool to its full number of workers; return their process ids."""
-    pids = set(map_over(pool, partial(faulty.meet, place, number), range(number)))
-    assert len(pids) == number
-    return pids
 
 
 # The interface
@@ -77,7 +49,8 @@ def test_every_task_gives_its_result_once(start_method: str) -> None:
 
 def test_a_pool_serves_many_calls_with_the_same_workers(start_method: str, tmp_path: Path) -> None:
     with Pool(2, start_method=start_method) as pool:
-        calls = [meet(pool, 2, tmp_path / f"call-{number}") for number in range(3)]
+        places = [partial(faulty.meet, tmp_path / f"call-{call}", 2) for call in range(3)]
+        calls = [set(map_over(pool, place, range(2))) for place in places]
     assert calls[0] == calls[1] == calls[2]
     assert os.getpid() not in calls[0]
 
@@ -271,119 +244,6 @@ def test_a_task_that_cannot_be_unpickled_is_a_task_error(start_method: str) -> N
         assert list(map_over(pool, faulty.double, [1])) == [2]
 
 
-# Workers that are killed
-
-
-@pytest.mark.parametrize("how", ["os._exit", "SIGKILL", "SIGTERM"])
-def test_the_task_of_a_dead_worker_runs_again(start_method: str, how: str, tmp_path: Path) -> None:
-    tasks = [Deadly(tmp_path / f"{value}", value == 3, how, value) for value in range(8)]
-    with Pool(2, start_method=start_method) as pool:
-        results = list(map_over(pool, faulty.survive, tasks))
-    assert sorted(results) == list(range(0, 16, 2))
-    assert len((tmp_path / "3").read_text().splitlines()) == 1
-
-
-def test_a_task_may_cost_one_worker_less_than_the_limit(tmp_path: Path) -> None:
-    with Pool(2) as pool:
-        task = Deadly(tmp_path / "log", ATTEMPTS - 1, value=21)
-        assert list(map_over(pool, faulty.survive, [task])) == [42]
-
-
-def test_a_task_that_has_killed_four_workers_is_named_and_given_up(
-    start_method: str, tmp_path: Path
-) -> None:
-    tasks = [Deadly(tmp_path / f"{value}", 1000 * (value == 3), value=value) for value in range(8)]
-    results: list[int] = []
-    with Pool(2, start_method=start_method) as pool:
-        with pytest.raises(WorkerLostError, match="the deadly task 3") as caught:
-            results.extend(map_over(pool, faulty.survive, tasks))
-        assert sorted(map_over(pool, faulty.double, [1, 2])) == [2, 4]
-    killed = (tmp_path / "3").read_text().splitlines()
-    assert len(killed) == len(set(killed)) == ATTEMPTS == 4
-    assert len(str(caught.value).splitlines()) == 1
-    assert {0, 2, 4} <= set(results) <= {0, 2, 4, 8, 10, 12, 14}
-    assert len(results) == len(set(results))
-
-
-def kill_idle(pool: Pool, number: int, place: Path) -> None:
-    """Bring a pool to its full number of workers, kill them all, and wait until they are dead."""
-    pids = meet(pool, number, place)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: all(p.state in "ZX" for p in processes() if p.pid in pids))
-
-
-def test_an_idle_worker_that_is_killed_has_no_effect(start_method: str, tmp_path: Path) -> None:
-    with Pool(3, start_method=start_method) as pool:
-        kill_idle(pool, 3, tmp_path / "place")
-        results = list(map_over(pool, faulty.double, range(20)))
-    assert sorted(results) == list(range(0, 40, 2))
-
-
-def test_many_idle_workers_that_are_killed_do_not_count_against_a_task(tmp_path: Path) -> None:
-    with Pool(2 * ATTEMPTS) as pool:
-        kill_idle(pool, 2 * ATTEMPTS, tmp_path / "place")
-        assert list(map_over(pool, faulty.double, [21])) == [42]
-
-
-def test_a_worker_that_died_idle_is_not_one_that_the_next_task_has_killed(tmp_path: Path) -> None:
-    with Pool(1) as pool:
-        kill_idle(pool, 1, tmp_path / "place")
-        task = Deadly(tmp_path / "log", ATTEMPTS - 1, value=21)
-        assert list(map_over(pool, faulty.survive, [task])) == [42]
-
-
-def test_the_end_of_a_pool_does_not_wait_for_killed_idle_workers(
-    start_method: str, tmp_path: Path
-) -> None:
-    with Pool(2, start_method=start_method) as pool:
-        kill_idle(pool, 2, tmp_path / "place")
-
-
-def test_a_worker_killed_while_it_sends_is_replaced(start_method: str) -> None:
-    """A result of several megabytes does not fit into a pipe: its sender waits to be read from."""
-    with Pool(2, start_method=start_method) as pool:
-        results = map_over(pool, faulty.expand, [0, 8 * MEGABYTE, 9 * MEGABYTE, 10])
-        received = [len(next(results))]
-        time.sleep(0.1)
-        for worker in workers_of(os.getpid()):
-            os.kill(worker.pid, signal.SIGKILL)
-        received += map(len, results)
-    assert sorted(received) == [0, 10, 8 * MEGABYTE, 9 * MEGABYTE]
-
-
-def test_a_worker_killed_while_it_takes_a_large_task_is_replaced() -> None:
-    with Pool(1) as pool:
-        (pid,) = map_over(pool, faulty.process_id, [0])
-        os.kill(pid, signal.SIGSTOP)  # so that the pipe is full when the worker dies
-        killer = subprocess.Popen(["sh", "-c", f"sleep 0.2; kill -9 {pid}"])
-        task = bytes(4 * MEGABYTE)
-        assert list(map_over(pool, len, [task, task])) == [len(task)] * 2
-        assert killer.wait() == 0
-
-
-@pytest.mark.skipif("forkserver" not in METHODS, reason="no forkserver here")
-def test_a_worker_killed_while_it_is_started_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the start methods only the forkserver tells the parent so by a broken pipe."""
-    connect = forkserver.connect_to_new_process
-    killed: list[int] = []
-
-    def connect_and_kill(fds: Any) -> Any:
-        ends = connect(fds)
-        if not killed:
-            assert wait_until(lambda: workers_of(os.getpid()))
-            (worker,) = workers_of(os.getpid())
-            os.kill(worker.pid, signal.SIGKILL)
-            assert wait_until(lambda: all(p.pid != worker.pid for p in processes()))
-            killed.append(worker.pid)
-        return ends
-
-    monkeypatch.setattr(forkserver, "connect_to_new_process", connect_and_kill)
-    with Pool(1, start_method="forkserver") as pool:
-        assert sorted(map_over(pool, faulty.double, range(3))) == [0, 2, 4]
-    assert killed
-
-
 # Signals and the workers
 
 
@@ -425,128 +285,108 @@ def test_an_abandoned_call_gives_nothing_to_the_next(start_method: str) -> None:
         assert sorted(map_over(pool, faulty.double, [100, 101])) == [200, 202]
 
 
-# Soak
+def test_calls_that_were_cancelled_before_a_worker_had_them_never_run(tmp_path: Path) -> None:
+    with Pool(1) as pool:
+        pool.submit(faulty.sleep, 600)
+        for number in range(3):
+            pool.submit(faulty.touch, tmp_path / f"{number}")
+        pool.cancel()
+        assert list(map_over(pool, faulty.double, [1, 2])) == [2, 4]
+    assert list(tmp_path.iterdir()) == []
 
 
-def naive_counts(data: bytes) -> Counter[bytes]:
-    """Count what the flow-log job counts, as plainly as can be."""
-    counts: Counter[bytes] = Counter()
-    for line in data.decode().splitlines():
-        fields = line.split(" ")
-        if fields[13] == "OK":
-            counts[" ".join((fields[6], fields[7], fields[13])).encode()] += 1
-    return counts
+def test_a_closed_pool_starts_no_process() -> None:
+    with Pool(1) as pool:
+        pass
+    with pytest.raises(ValueError, match="the pool is closed"):
+        pool.submit(faulty.double, 1)
 
 
-def survive_kills(start_method: str, kills: int, directory: Path) -> dict[str, int]:
-    """Count a file again and again until ``kills`` workers were killed; check each result."""
-    sample = (DATA / "flowlogs-2000.log").read_bytes()
-    path = directory / "flows.log"
-    path.write_bytes(sample * 8)
-    expected = naive_counts(sample * 8)
-    job = FlowLogs({})
-    runs = 0
-
-    def count(pool: Pool) -> None:
-        result = run(job, [path], backend=pool, split_size=64 << 10)
-        assert result.counts == expected
-        assert result.stats.lines == 8 * sample.count(b"\n")
-        assert result.stats.splits > 20
-
-    with Pool(1, start_method=start_method) as pool:
-        count(pool)  # now the helpers of multiprocessing are there, which nobody should kill
-    seed = random.randrange(1 << 30)  # noqa: S311
-    command = [sys.executable, faulty.__file__, *map(str, (os.getpid(), kills, seed))]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe) as killer:
-        assert killer.stdin
-        assert killer.stdout
-        while killer.poll() is None:
-            with Pool(3, start_method=start_method) as pool:
-                for _ in range(4):
-                    with suppress(BrokenPipeError):
-                        killer.stdin.write(b".")
-                    count(pool)
-                    runs += 1
-                    time.sleep(random.uniform(0, 0.01))  # noqa: S311 - idle workers are hit, too
-        hits: dict[str, int] = json.loads(killer.stdout.read())
-    return {**hits, "runs": runs}
+# Machines that have less than is asked for
 
 
-@pytest.mark.parametrize(("method", "kills"), [("fork", 30), ("forkserver", 10), ("spawn", 10)])
-def test_every_run_is_exact_while_workers_are_killed(
-    method: str, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
+def test_a_pool_goes_on_with_the_processes_that_it_may_have(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if method not in METHODS:
-        pytest.skip(f"no {method} here")
-    hits = survive_kills(method, kills, tmp_path)
-    record_property("kills", hits)
-    print(method, hits)
-    assert hits["busy"] + hits["idle"] == kills
+    """As under ``ulimit -u``, which does not bind root."""
+    started: list[object] = []
+
+    def start_two(*arguments: Any) -> Any:
+        if len(started) == 2:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        started.append(arguments)
+        return start_worker(*arguments)
+
+    monkeypatch.setattr("mapreduce.backends.pool.start_worker", start_two)
+    with Pool(4) as pool:
+        assert sorted(map_over(pool, faulty.double, range(20))) == list(range(0, 40, 2))
+    assert len(started) == 2
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(120)
-def test_every_run_is_exact_while_200_workers_are_killed(
-    start_method: str, tmp_path: Path, record_property: Callable[[str, object], None]
+def test_no_process_at_all_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_none(*_arguments: Any) -> Any:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("mapreduce.backends.pool.start_worker", start_none)
+    with Pool(4) as pool, pytest.raises(WorkerLostError, match=r"no process can .*-j 1"):
+        pool.submit(faulty.double, 1)
+
+
+def test_a_directory_too_long_for_a_socket_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = time.monotonic()
-    hits = survive_kills(start_method, 200, tmp_path)
-    record_property("kills", hits)
-    print(start_method, hits, f"{time.monotonic() - started:.1f} s")
-    assert hits["busy"] >= 20
-    assert hits["idle"] >= 20
+    """A fork server's socket lies in TMPDIR, and its path has at most 107 bytes."""
+    directory = tmp_path / ("x" * 100)
+    directory.mkdir()
+    script = (
+        "import faulty\n"
+        "from mapreduce.backends.pool import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    with Pool(2, start_method='forkserver') as pool:\n"
+        "        print(*faulty.map_over(pool, faulty.double, [21]))\n"
+    )
+    path = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
 
 
-# A parent that is killed
-
-PARENT = """
-import sys, time
-from functools import partial
-from pathlib import Path
-import faulty
-from faulty import map_over
-from mapreduce.backends.pool import Pool
-
-if __name__ == "__main__":
-    with Pool(2, start_method=sys.argv[1]) as pool:
-        meet = partial(faulty.meet, Path(sys.argv[2]), 2)
-        assert len(set(map_over(pool, meet, range(2)))) == 2
-        results = map_over(pool, faulty.sleep, map(float, sys.argv[3:]))
-        print(next(results), flush=True)
-        time.sleep(600)
-"""
+def test_more_descriptors_than_select_can_hold_are_no_obstacle(start_method: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1300 if hard == resource.RLIM_INFINITY else min(1300, hard)
+    if wanted < 1300:
+        pytest.skip("so many descriptors are not allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    descriptors = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with Pool(2, start_method=start_method) as pool:
+            results = sorted(map_over(pool, faulty.reverse, [bytes(1 << 20)] * 4))
+        assert results == [bytes(1 << 20)] * 4
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("tasks", [["0"], ["0", "0.2", "0.2"]], ids=["idle", "busy"])
-def test_workers_end_when_their_parent_is_killed(
-    start_method: str, tasks: list[str], tmp_path: Path
+def test_a_process_that_may_not_have_children_counts_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(PARENT)
-    with subprocess.Popen(
-        [sys.executable, script, start_method, tmp_path / "place", *tasks],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as parent:
-        assert parent.stdout
-        assert parent.stderr
-        assert parent.stdout.readline() == b"0.0\n"
-        assert len(workers_of(parent.pid)) == 2
-        parent.kill()
-        parent.wait()
-        assert wait_until(partial(nobody_in_session, parent.pid), seconds=5)
-        assert parent.stderr.read() == b""
-
-
-def nobody_in_session(session: int) -> bool:
-    return not any(p.session == session and p.kind != "gone" for p in processes())
-
-
-def test_a_death_is_seen_though_a_child_of_the_worker_holds_its_pipe() -> None:
-    started = time.monotonic()
-    with Pool(1) as pool, pytest.raises(WorkerLostError):
-        list(map_over(pool, faulty.die_behind_a_child, [None]))
-    assert time.monotonic() - started < 10, "waited for four children of 3 s, one after the other"
+    """A worker of a Pool of the standard library, or of Celery, is daemonic."""
+    log = tmp_path / "log"
+    log.write_bytes(b"a\nb\na\n" * 100)
+    monkeypatch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: Pace(1, 512 << 20))
+    assert faulty.count_lines(log) == (2, {b"a": 200, b"b": 100})
+    receiver, sender = multiprocessing.get_context("fork").Pipe()
+    process = multiprocessing.get_context("fork").Process(
+        target=faulty.send_result, args=(sender, faulty.count_lines, log), daemon=True
+    )
+    process.start()
+    sender.close()
+    assert receiver.recv() == (1, {b"a": 200, b"b": 100})
+    process.join()
+    process.close()
