@@ -29,7 +29,7 @@ import pytest
 from conftest import without_manifest
 from faulty import Process, processes, wait_until, workers_of
 
-from mapreduce.cli.signals import SIGNALS, StopRequest
+from mapreduce.cli.signals import StopRequest
 from mapreduce.errors import Stopped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 DATA = Path(__file__).resolve().parents[2] / "data"
 SAMPLE = DATA / "flowlogs-2000.log"
 EXPECTED = DATA / "expected" / "flowlogs-2000"
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 METHODS = ["fork", "forkserver", "spawn"]
 OLD: Final = {
     "tag2count.csv": b"Tag,Count\nearlier,1\n",

@@ -110,7 +110,7 @@ def test_a_checkout_works_without_being_installed(tmp_path: Path) -> None:
     for name in ("mapreduce", "jobs"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     log = tmp_path / "log"
-    log.write_bytes((DATA / "flowlogs-2000.log").read_bytes() * 100)
+    log.write_bytes((DATA / "flowlogs-2000.log").read_bytes() * 200)
     path = [entry for entry in sys.path if entry and Path(entry) not in (ROOT, ROOT / "tests")]
     arguments = ["-l", str(DATA / "lookup.csv"), "-j", "2", "--start-method", "spawn", str(log)]
     done = subprocess.run(
@@ -122,7 +122,8 @@ def test_a_checkout_works_without_being_installed(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
-    assert "200,000 lines" in done.stderr
+    assert "400,000 lines" in done.stderr
+    assert "2 processes" in done.stderr
 
 
 @pytest.mark.parametrize("method", METHODS)

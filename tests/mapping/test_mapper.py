@@ -149,12 +149,15 @@ def test_a_worker_judges_a_key_once_for_all_its_splits(write_logs: WriteLogs) ->
 
     (path,) = write_logs(b"a\nb\na\n")
     mapper = FieldMapper(b",", (1,), None, note)
-    parts = [map_split(split, mapper) for split in splits_of(path, 1)]
+    parts = [map_split(split, mapper, run="first") for split in splits_of(path, 1)]
     assert [unpack(part.totals) for part in parts] == [{b"a": 1}, {b"b": 1}, {b"a": 1}]
     assert seen == {b"a": 1, b"b": 1}
-    forget_combiners()
-    map_split(whole(path), mapper)
+    map_split(whole(path), mapper, run="second")
     assert seen == {b"a": 2, b"b": 2}
+    assert [run for run, _mapper in mapper_module._idle] == ["second"]
+    forget_combiners()
+    map_split(whole(path), mapper, run="second")
+    assert seen == {b"a": 3, b"b": 3}
 
 
 def words_unless_poison(line: bytes) -> Iterable[bytes]:
