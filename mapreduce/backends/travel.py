@@ -19,10 +19,10 @@ def why_stuck(value: object, *, forked: bool) -> str | None:
         data = pickle.dumps(value)
     except Exception as error:  # noqa: BLE001 - pickle lets through what the value raises
         summary = str(error).partition("\n")[0]
-        return f"it cannot be sent to other processes ({summary}): {REMEDY}"
+        return f"the job cannot be sent to other processes ({summary}): {REMEDY}"
     main = sys.modules.get("__main__")
     if not forked and b"__main__" in data and not hasattr(main, "__file__"):
-        return f"other processes do not find what was defined in a notebook: {REMEDY}"
+        return f"other processes do not find what a notebook has defined: {REMEDY}"
     return None
 
 

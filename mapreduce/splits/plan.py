@@ -8,6 +8,8 @@ whether the keys are ever new only in a trial; that is why a plan is settled in 
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.backends.backend import Backend, adapt_backend, can_start_processes
 from mapreduce.backends.cpus import usable_cpus
+from mapreduce.backends.travel import why_stuck
 from mapreduce.errors import MapReduceError, TaskError, UsageError, named
 from mapreduce.splits.ledger import Ledger
 from mapreduce.splits.split import SMALLEST, Batch, Split, batches, find_splits
@@ -81,7 +84,8 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         raise UsageError(f"{method} cannot be used with s3://: the client has threads")
     backend = None if options.backend is None else adapt_backend(options.backend)
     _check_reach(sources, options, backend)
-    most = _most_workers(options, backend)
+    stuck = None if backend else _why_one_process(job, options, remote=remote)
+    most = 1 if stuck else _most_workers(options, backend)
     costs = [source.cost for source in sources]
     cost = sum(pace.parallel_threshold if one is None else one for one in costs)
     small = cost < pace.parallel_threshold and not remote and options.backend is None
@@ -91,9 +95,10 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         ledger.record(_cut(sources, job, options, workers)),
         pace,
         workers,
-        may_stay=not remote and options.backend is None,
+        may_stay=not remote and backend is None,
         batch_cost=1 if options.split_size else max(SMALLEST, cost // (TASKS_PER_WORKER * workers)),
-        reason=_reason(small, most, options),
+        reason=_reason(small, stuck, most, options),
+        notes=() if small or not stuck else (f"counted in one process: {stuck}",),
         tick=options.tick,
         ledger=ledger,
         backend=backend,
@@ -126,11 +131,33 @@ def _most_workers(options: Options, backend: Backend | None) -> int:
     return usable_cpus() if options.workers is None else options.workers
 
 
-def _reason(small: bool, most: int, options: Options) -> str:
+def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
+    """Return why no other process can count, or ``None`` if one can.
+
+    Raises ``UsageError`` if only other processes could: those read S3 (see ``Store.has_threads``).
+    """
+    forked = sys.platform == "linux" and options.start_method in {None, "fork"} and not remote
+    forked = forked and threading.active_count() == 1
+    stuck = "this process is a daemon, which may have no children" if _is_daemon() else None
+    stuck = stuck or why_stuck(job.mapper, forked=forked)
+    if stuck and remote:
+        raise UsageError(f"objects in S3 are read by other processes, but {stuck}")
+    return stuck
+
+
+def _is_daemon() -> bool:
+    """Return whether this process is a worker of somebody's Pool, of Celery and the like."""
+    process = sys.modules.get("multiprocessing.process")  # else nobody has started this process
+    return process is not None and process.current_process().daemon
+
+
+def _reason(small: bool, stuck: str | None, most: int, options: Options) -> str:
     if options.backend is not None:
         return "the caller's backend counts"
     if small:
         return "the input is small: to start processes would cost more than it saves"
+    if stuck:
+        return stuck
     if most == 1:
         return "one process may be used"
     return "the input is large enough for all processes that may be used"
