@@ -83,6 +83,8 @@ def count_fields(
 ) -> FieldCounts:
     """Count the chosen fields (numbered from 1) of lines that have ``width`` fields, or enough.
 
+    If the last one is negative, -3 say, the key has field 3 and all behind it.
+
     A line is misshapen, too, if the field with the number that is ``expected`` is not so.
 
     Of what has 1 to 19 digits in all ``weights``, the sums are there, too; the key of anything else
@@ -95,13 +97,15 @@ def count_fields(
         if not line:
             found.empty += 1
         elif (
-            len(values) < max(*fields, *weights, 0)
+            len(values) < max(*map(abs, fields), *weights, 0)
             or (width is not None and len(values) != width)
             or any(number and values[number - 1] != text for number, text in expected)
         ):
             found.misshapen += 1
         else:
-            key = delimiter.join(values[number - 1] for number in fields)
+            chosen = [values[abs(number) - 1] for number in fields]
+            behind = values[-fields[-1] :] if fields[-1] < 0 else []
+            key = delimiter.join([*chosen, *behind])
             texts = [values[number - 1] for number in weights]
             if not all(re.fullmatch(rb"[0-9]{1,19}", text) for text in texts):
                 key, texts = key + b"\n" + delimiter.join(texts), []

@@ -51,8 +51,18 @@ field_at(PyObject *fields, Py_ssize_t i, unsigned width)
     return 0;
 }
 
+/* Choose a field; it joins the run of the one before it if they are neighbours. */
+static void
+add_to_runs(FieldSpec *spec, unsigned field, unsigned last)
+{
+    if (spec->runs && spec->run[spec->runs - 1].last == field - 1)
+        spec->run[spec->runs - 1].last = last;
+    else
+        spec->run[spec->runs++] = (Run){field - 1, last};
+}
+
 static int
-parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned width)
+parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned width, int to_end)
 {
     Py_ssize_t size = PyTuple_Size(fields), weighed = PyTuple_Size(weights);
     unsigned largest = 0, field;
@@ -70,10 +80,7 @@ parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned widt
     for (Py_ssize_t i = 0; i < size; i++) {
         if ((field = field_at(fields, i, width)) == 0)
             return -1;
-        if (spec->runs && spec->run[spec->runs - 1].last == field - 1)
-            spec->run[spec->runs - 1].last = field;
-        else
-            spec->run[spec->runs++] = (Run){field - 1, field};
+        add_to_runs(spec, field, to_end && i == size - 1 ? UINT32_MAX : field);
         largest = field > largest ? field : largest;
     }
     spec->least = width ? width - 1 : largest - 1;
@@ -104,14 +111,15 @@ parse_expected(FieldSpec *spec, unsigned number, const char *text, Py_ssize_t si
 static PyObject *
 FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"delimiter", "fields", "width", "weights", "expected", "variant", "seed",
-                            NULL};
+    static char *names[] = {"delimiter", "fields", "to_end", "width", "weights", "expected", "variant",
+                            "seed", NULL};
     const char *delimiter, *expected, *variant, *seed;
     Py_ssize_t delimiter_size, expected_size, seed_size;
     PyObject *fields, *weights;
     unsigned width, number;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#O!IO!(Iy#)sy#", names, &delimiter,
-                                     &delimiter_size, &PyTuple_Type, &fields, &width,
+    int to_end;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#O!pIO!(Iy#)sy#", names, &delimiter,
+                                     &delimiter_size, &PyTuple_Type, &fields, &to_end, &width,
                                      &PyTuple_Type, &weights, &number, &expected, &expected_size,
                                      &variant, &seed, &seed_size))
         return NULL;
@@ -129,7 +137,7 @@ FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->scan = scan;
     self->spec.delimiter = (uint8_t)*delimiter;
     memcpy(self->table.seed, seed, sizeof self->table.seed);
-    if (parse_fields(&self->spec, fields, weights, width) < 0 ||
+    if (parse_fields(&self->spec, fields, weights, width, to_end) < 0 ||
         parse_expected(&self->spec, number, expected, expected_size) < 0) {
         Py_DECREF(self);
         return NULL;

@@ -5,6 +5,7 @@ class FieldTable:
         cls,
         delimiter: bytes,
         fields: tuple[int, ...],
+        to_end: bool,
         width: int,
         weights: tuple[int, ...],
         expected: tuple[int, bytes],

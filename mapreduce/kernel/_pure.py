@@ -61,7 +61,8 @@ def check_columns(
         raise ValueError(f"at most {MAX_WEIGHTS} fields can be summed, not {len(weights)}")
     if width is not None and not 1 <= width <= MAX_FIELD:
         raise ValueError(f"lines cannot be expected to have {width} fields")
-    every, last = (*fields, *weights), MAX_FIELD if width is None else min(width, MAX_FIELD)
+    every = (*fields[:-1], abs(fields[-1]), *weights)
+    last = MAX_FIELD if width is None else min(width, MAX_FIELD)
     if min(every) < 1 or max(every) > last:
         raise ValueError(f"fields {every} are not within 1 to {last}")
     number, text = expected
@@ -74,13 +75,14 @@ def check_columns(
 class FieldTable:
     r"""Counts by the raw bytes of chosen fields, and sums of other fields, kept across blocks.
 
-    ``delimiter`` is one byte other than ``\n`` and ``\r``. ``fields`` are numbered from 1. A line
-    is misshapen if it does not have exactly ``width`` fields or, where ``width`` is ``None``, too
-    few for the chosen ones. ``weights`` are the numbers of fields that are summed by key; a weight
-    has 1 to 19 digits. A line with anything else in a weight's field adds nothing to the sums, and
-    its key is followed by ``ODD`` and the text of its weights. ``expected`` is the number of a
-    field and the few bytes that it must hold: a line with others is misshapen, too. Raises
-    ``ValueError`` for arguments that no line can fulfil.
+    ``delimiter`` is one byte other than ``\n`` and ``\r``. ``fields`` are numbered from 1; the last
+    one may be negative: -3 means field 3 and all behind it. A line is misshapen if it does not have
+    exactly ``width`` fields or, where ``width`` is ``None``, too few for the chosen ones.
+    ``weights`` are the numbers of fields that are summed by key; a weight has 1 to 19 digits. A
+    line with anything else in a weight's field adds nothing to the sums, and its key is followed by
+    ``ODD`` and the text of its weights. ``expected`` is the number of a field and the few bytes
+    that it must hold: a line with others is misshapen, too. Raises ``ValueError`` for arguments
+    that no line can fulfil.
     """
 
     def __init__(
@@ -93,7 +95,8 @@ class FieldTable:
     ) -> None:
         check_columns(delimiter, fields, width, weights, expected)
         self._delimiter = delimiter
-        self._columns = tuple(number - 1 for number in fields)
+        self._columns = tuple(abs(number) - 1 for number in fields)
+        self._to_end = fields[-1] < 0
         self._weights = tuple(number - 1 for number in weights)
         self._expected = expected
         self._least = max(*self._columns, *self._weights, 0) + 1
@@ -162,7 +165,7 @@ class FieldTable:
     def _chosen_at_once(self, text: bytes, lines: int) -> Sequence[Iterable[bytes]] | None:
         """Return the keys and the columns of weights, or ``None`` if the lines' shapes differ."""
         width = self._width or text.partition(b"\n")[0].count(self._delimiter) + 1
-        if width < self._least or width == 1:
+        if width < self._least or width == 1 or self._to_end:
             return None
         flat, stride = text.split(self._delimiter), width - 1
         joints = flat[stride::stride]
@@ -202,7 +205,9 @@ class FieldTable:
             elif not self._is_well_shaped(fields):
                 misshapen += 1
             else:
-                found[0].append(self._delimiter.join([fields[n] for n in self._columns]))
+                chosen = [fields[number] for number in self._columns]
+                behind = fields[self._columns[-1] + 1 :] if self._to_end else []
+                found[0].append(self._delimiter.join([*chosen, *behind]))
                 for column, number in zip(found[1:], self._weights, strict=True):
                     column.append(fields[number])
         return found, empty, misshapen

@@ -106,9 +106,10 @@ class FieldTable:
         variant: str,
     ) -> None:
         check_columns(delimiter, fields, width, weights, expected)
-        chosen, weighed, seed = tuple(fields), tuple(weights), os.urandom(SEED_SIZE)
+        chosen, weighed, seed = tuple(map(abs, fields)), tuple(weights), os.urandom(SEED_SIZE)
+        to_end = fields[-1] < 0
         self._table = _native.FieldTable(
-            delimiter, chosen, width or 0, weighed, expected, variant, seed
+            delimiter, chosen, to_end, width or 0, weighed, expected, variant, seed
         )
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:

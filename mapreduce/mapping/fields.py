@@ -42,6 +42,8 @@ def accept(_key: bytes, /) -> Judgement:
 class FieldMapper(Mapper):
     """Counts ``fields`` (numbered from 1) of lines split at the one byte ``delimiter``.
 
+    The last field may be negative: -3 means field 3 and all behind it, which are one column then.
+
     ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
     all the chosen ones. ``judge`` sees each distinct key once, but for those that ``accepted``
     matches whole: a pattern costs a fifth of a function written in Python, and nearly all keys are
@@ -79,8 +81,8 @@ class FieldMapper(Mapper):
 
     @property
     def key_columns(self) -> int:  # type: ignore[override]  # depends on the fields
-        """The number of fields in a key."""
-        return len(self.fields)
+        """The number of fields in a key; 1 if the key reaches to the end of a line."""
+        return 1 if self.fields[-1] < 0 else len(self.fields)
 
     @property
     def key_separator(self) -> bytes:  # type: ignore[override]
@@ -101,14 +103,24 @@ class FieldMapper(Mapper):
         They are found by the ``names`` of the fields if it has any, else by their numbers. There
         are always two columns or more, so that no line is empty, which would be no line of data.
         """
-        numbers = (*self.fields, *self.summed)
+        chosen = _until_end(self.fields, len(names))
+        numbers = (*chosen, *self.summed)
         columns = _named(self.names, names) if self.names else _numbered(numbers, names)
         places = tuple(range(1, len(columns) + 1))
-        fields, summed = places[: len(self.fields)], places[len(self.fields) :]
+        fields, summed = places[: len(chosen)], places[len(chosen) :]
+        if self.fields[-1] < 0:
+            fields = (*fields[:-1], -fields[-1])
         columns = columns * 2 if len(columns) == 1 else columns
         width = len(columns)
         mapper = replace(self, fields=fields, summed=summed, width=width, names=(), headers=())
         return columns, replace(mapper, expected=(0, b""))
+
+
+def _until_end(fields: tuple[int, ...], width: int) -> tuple[int, ...]:
+    """Return the numbers of fields, of which there are ``width``; -3 is 3 and all behind it."""
+    if fields[-1] > 0:
+        return fields
+    return (*fields[:-1], *range(-fields[-1], max(width, -fields[-1]) + 1))
 
 
 def _numbered(numbers: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
@@ -220,7 +232,7 @@ class FieldCombiner:
 
     def _judge_line(self, line: bytes) -> Judgement:
         mapper, fields = self._mapper, line.split(self._mapper.delimiter)
-        last = max(*mapper.fields, *mapper.summed, 0)
+        last = max(*map(abs, mapper.fields), *mapper.summed, 0)
         if not line or line in mapper.headers:
             return SKIPPED
         if mapper.width is not None and len(fields) != mapper.width:
@@ -232,7 +244,7 @@ class FieldCombiner:
             return f"field {number} is {excerpt(fields[number - 1])}, and not {excerpt(text)}"
         key, odd = (
             mapper.delimiter.join([fields[number - 1] for number in numbers])
-            for numbers in (mapper.fields, mapper.summed)
+            for numbers in (_until_end(mapper.fields, len(fields)), mapper.summed)
         )
         return self._judge_key(key + ODD + odd if mapper.summed else key)
 

@@ -86,13 +86,49 @@ def test_values_with_commas_quotes_and_odd_bytes_are_read_back_exactly() -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "numbers"), [("7,8", (7, 8)), ("2-4", (2, 3, 4)), ("3,1-2,3", (3, 1, 2, 3))]
+    ("text", "numbers"),
+    [
+        ("7,8", (7, 8)),
+        ("2-4", (2, 3, 4)),
+        ("3,1-2,3", (3, 1, 2, 3)),
+        ("-2", (1, 2)),
+        ("3-", (-3,)),
+        ("-2,5-", (1, 2, -5)),
+    ],
 )
 def test_fields_are_written_as_in_cut(text: str, numbers: tuple[int, ...]) -> None:
     assert parse_fields(text) == numbers
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "1,", "-3", "4-2", "1-99999", "²", "1.5", "9" * 9])
+def test_fields_to_the_end_are_one_column_however_many_a_line_has() -> None:
+    run = command("-F", "2-", "-o", "-", "-", data=b"a b c d\nx b c d\ny b\nz\n")
+    assert run.stdout == b"Field2-,Count\nb c d,2\nb,1\n"
+    assert b"1 fields where at least 2 are expected: z" in run.stderr
+    run = command("-F", "1,3-", "-o", "-", "-", data=b"a b c d\n")
+    assert run.stdout == b'"Field1,3-",Count\na c d,1\n'
+
+
+def test_a_backslash_is_a_delimiter_and_half_an_escape_is_none() -> None:
+    run = command("-F", "2", "-d", "\\", "-o", "-", "-", data=b"a\\b\n")
+    assert run.stdout == b"Field2,Count\nb,1\n"
+    run = command("-F", "2", "-d", r"\x", "-")
+    assert (run.returncode, run.stderr.count(b"\n")) == (2, 1)
+    assert rb"--delimiter \x: is no escape" in run.stderr
+
+
+@pytest.mark.parametrize("delimiter", [",", r"\t"])
+@pytest.mark.parametrize(
+    ("line", "told"), [(b'a,"b\tc"\n', True), (b'a\t"b,c"\n', True), (b'a"b"\n', False)]
+)
+def test_a_quoted_field_is_told_until_quotes_are_read(
+    tmp_path: Path, delimiter: str, line: bytes, told: bool
+) -> None:
+    (tmp_path / "table").write_bytes(b"x\n" * 50_000 + line)
+    notes = run(count("1", delimiter), [tmp_path / "table"], workers=1).notes
+    assert any("a field begins with a quote" in note for note in notes) == told
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "1,", "-", "2-,1", "4-2", "1-99999", "²", "9" * 9])
 def test_fields_that_cannot_be_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         count(text)

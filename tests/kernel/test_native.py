@@ -210,7 +210,7 @@ def test_keys_whose_hashes_are_all_the_same_are_counted_and_forgotten_exactly(va
     """With a seed that is known, as no attacker knows it: a factor of 0 makes every product 0."""
     from mapreduce.kernel import _native
 
-    table = _native.FieldTable(b" ", (1,), 0, (), (0, b""), variant, b"AAAAAAAA" + bytes(24))
+    table = _native.FieldTable(b" ", (1,), False, 0, (), (0, b""), variant, b"AAAAAAAA" + bytes(24))
     keys = [b"AAAAAAAA%d" % number for number in range(2000)]
     block = b"".join(key + b" x\n" for key in keys * 2)
     lines, _empty, _misshapen, fresh, known = table.scan(memoryview(block), True)
@@ -232,7 +232,7 @@ def test_keys_of_one_hash_that_differ_only_in_zeros_at_their_ends_are_different_
     """A seed of zeros makes every product 0, so that only the comparison tells the keys apart."""
     from mapreduce.kernel import _native
 
-    table = _native.FieldTable(b" ", (1,), 0, (), (0, b""), variant, seed := bytes(32))
+    table = _native.FieldTable(b" ", (1,), False, 0, (), (0, b""), variant, seed := bytes(32))
     block = b"".join(key + b" x\n" for key in ZEROS_BEHIND) + b"filler x\n" * 20
     assert table.scan(memoryview(block), True)[3] == [*ZEROS_BEHIND, b"filler"]
     packed = table.drain()
@@ -248,7 +248,7 @@ def test_keys_that_differ_only_in_zeros_at_their_ends_have_different_hashes(vari
     from mapreduce.kernel import _native
 
     keys = [b"k" * length + bytes(zeros) for length in (0, 1, 17) for zeros in range(1, 15)]
-    table = _native.FieldTable(b" ", (1,), 0, (), (0, b""), variant, bytes(range(32)))
+    table = _native.FieldTable(b" ", (1,), False, 0, (), (0, b""), variant, bytes(range(32)))
     table.scan(memoryview(b"".join(key + b" x\n" for key in keys) + b"filler x\n" * 20), False)
     packed, at, hashes = table.drain(), 24, set[int]()
     while at < len(packed):

@@ -105,7 +105,7 @@ def test_a_function_of_a_notebook_counts_in_one_process(log: Path, tmp_path: Pat
 def run_in_daemon(path: str) -> tuple[int, int]:
     from mapreduce.splits import plan
 
-    plan.pace_of = lambda mapper: Pace(1, 512 << 20)  # noqa: ARG005
+    plan.pace_of = lambda mapper: Pace(1, 512 << 20)
     found: Result = run(wordcount(), path, workers=2)
     return found.stats.workers, found.stats.lines
 
