@@ -6,7 +6,7 @@ enum { BATCH = 32 };
 
 typedef struct {
     unsigned used;
-    size_t bytes;  /* of all keys together */
+    uint32_t lengths;  /* the bitwise or of all lengths: no key is longer */
     struct {
         const uint8_t *key;  /* padded; as many sums follow it as a record of the table has */
         uint32_t length, hash;
@@ -14,14 +14,25 @@ typedef struct {
     } item[BATCH];
 } Batch;
 
+/* Return how many units the records of all keys take. */
+static size_t
+batch_units(const Batch *batch, unsigned weights)
+{
+    size_t units = 0;
+    for (unsigned i = 0; i < batch->used; i++)
+        units += units_of(batch->item[i].length, weights);
+    return units;
+}
+
 /* Count all keys of the batch, which is empty then. */
 static inline int
 batch_count(Batch *batch, Table *table)
 {
     unsigned used = batch->used;
-    /* A head and a key of n bytes take at most n / UNIT + 2 units. */
-    size_t units = batch->bytes / UNIT + used * (2 + (size_t)table->weights);
-    if (table_reserve(table, used, units) < 0)
+    /* The exact number of units is only looked for where this simple bound does not fit. */
+    size_t at_most = used * units_of(batch->lengths, table->weights);
+    if (!has_room(table, used, at_most) &&
+        table_reserve(table, used, batch_units(batch, table->weights)) < 0)
         return NO_MEMORY;
     uint32_t places = (uint32_t)(table->room - 1);
     for (unsigned i = 0; i < used; i++) {
@@ -37,7 +48,7 @@ batch_count(Batch *batch, Table *table)
         table_add(table, batch->item[i].key, batch->item[i].length, batch->item[i].hash,
                   batch->item[i].count);
     batch->used = 0;
-    batch->bytes = 0;
+    batch->lengths = 0;
     return 0;
 }
 
@@ -50,6 +61,6 @@ batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint6
     batch->item[i].key = key;
     batch->item[i].length = length;
     batch->item[i].count = count;
-    batch->bytes += length;
+    batch->lengths |= length;
     return batch->used < BATCH ? 0 : batch_count(batch, table);
 }

@@ -24,8 +24,8 @@ typedef struct {
     unsigned runs, weights;
     Run run[MAX_FIELDS];
     Run weight[MAX_WEIGHTS];  /* one field each: a number to sum */
-    unsigned before;          /* delimiters before the field that must be as expected */
-    uint64_t expected, mask;  /* its bytes and the delimiter behind them; no mask: it may be any */
+    unsigned before;          /* delimiters before the field that must hold the expected bytes */
+    uint64_t expected, mask;  /* these bytes and the delimiter behind them; mask 0: any field will do */
 } FieldSpec;
 
 typedef struct {
@@ -181,7 +181,7 @@ scan_slowly(Scan *scan, const uint8_t *p, const uint8_t *end)
             break;
     scan->lines++;
     if (delimiters < spec->least || delimiters > spec->most || p == line_end ||
-        !is_expected_slowly(spec, p, line_end))
+        (spec->mask && !is_expected_slowly(spec, p, line_end)))
         refuse(scan, line_end > p);
     else if ((scan->error = count_slowly(scan, p, line_end)) < 0)
         return NULL;

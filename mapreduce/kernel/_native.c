@@ -88,7 +88,8 @@ parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned widt
     return 0;
 }
 
-/* Take over the number and the text of the field that must be as expected; 0 and "" for none. */
+/* Store the number of the field that is expected and the bytes that it must hold; number 0 stands for
+ * no such field. */
 static int
 parse_expected(FieldSpec *spec, unsigned number, const char *text, Py_ssize_t size)
 {
@@ -96,7 +97,7 @@ parse_expected(FieldSpec *spec, unsigned number, const char *text, Py_ssize_t si
     if (number == 0)
         return 0;
     if (size >= (Py_ssize_t)sizeof bytes || number > spec->least) {
-        PyErr_SetString(PyExc_ValueError, "the field that is expected is too long, or is the last");
+        PyErr_SetString(PyExc_ValueError, "the expected field is the last one, or too long");
         return -1;
     }
     memcpy(bytes, text, (size_t)size);

@@ -26,12 +26,12 @@ LONGEST_KEY: Final = (1 << 31) - 1
 ODD: Final = b"\n"
 """Separates a key from weights that cannot be summed (see ``FieldTable``)."""
 MAX_EXPECTED: Final = 7
-"""Bytes of a field that is expected."""
+"""An expected field has at most so many bytes."""
 
 Expected: TypeAlias = tuple[int, bytes]
-"""The number of a field and what must stand there."""
+"""The number of a field and the bytes that it must hold."""
 NOTHING: Final[Expected] = (0, b"")
-"""Any line is expected."""
+"""No field is expected to hold anything."""
 
 
 class Scan(NamedTuple):
@@ -52,7 +52,7 @@ def check_columns(
     weights: Sequence[int] = (),
     expected: Expected = NOTHING,
 ) -> None:
-    """Raise ``ValueError`` for a delimiter, fields, a width or weights that no line can have."""
+    """Raise ``ValueError`` for columns that no line can have."""
     if len(delimiter) != 1 or delimiter in b"\r\n":
         raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
     if not fields or len(fields) > MAX_FIELDS:

@@ -155,13 +155,20 @@ power_of_two(size_t least, size_t wanted)
     return power;
 }
 
+/* Return whether there is room for more keys that take so many units together. */
+static inline int
+has_room(const Table *table, size_t keys, size_t units)
+{
+    return table->used + units < table->room && (table->keys + keys) * 2 <= table->mask + 1;
+}
+
 /* Make room for more keys that take so many units together. Without memory for all of it, leave the
  * table as it is. */
-static inline int
+static int
 table_reserve(Table *table, size_t keys, size_t units)
 {
     size_t room = table->room, size = table->slots ? table->mask + 1 : 0;
-    if (table->used + units < room && (table->keys + keys) * 2 <= size)
+    if (has_room(table, keys, units))
         return 0;
     room = power_of_two(room ? room : 2048, table->used + units + FIRST_PLACE + 1);
     size = power_of_two(size ? size : 4096, (table->keys + keys) * 2);

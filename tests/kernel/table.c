@@ -130,16 +130,19 @@ test_a_scan_without_memory_says_so(void)
     }
 }
 
-/* Scan one line whose only key has `length` bytes; return what the scan returns. */
+/* Scan a batch of one short key and a line whose key has `length` bytes; return what the scan returns. */
 static int
 scan_long_key(size_t length, Table *table)
 {
-    uint8_t *line = calloc(1, length + 2);
+    size_t size = 4 * (BATCH - 1) + length + 2;
+    uint8_t *block = calloc(1, size), *line = block;
+    for (int i = 1; i < BATCH; i++, line += 4)
+        memcpy(line, "s x\n", 4);
     memset(line, 'k', length);
     line[length] = ' ', line[length + 1] = '\n';
     Scan scan = {.spec = &first_field, .table = table};
-    int error = scan_block(&scan, find_variant("portable"), line, line + length + 2);
-    free(line);
+    int error = scan_block(&scan, find_variant("portable"), block, block + size);
+    free(block);
     return error;
 }
 
@@ -149,7 +152,7 @@ test_a_long_key_takes_the_memory_that_it_needs(void)
     Table table = {.seed = {1, 2, 3, 5}};
     size_t length = 1 << 20;
     largest = 0;
-    hold(scan_long_key(length, &table) == 0 && table.keys == 1, "a long key is counted");
+    hold(scan_long_key(length, &table) == 0 && table.keys == 2, "a long key is counted");
     hold(largest <= 4 * length, "a long key reserves no more than its own size needs");
     table_clear(&table);
 }
@@ -161,7 +164,7 @@ test_a_key_that_is_too_long_is_told_from_too_many_keys(void)
     hold(scan_long_key(LONGEST_KEY, &table) == 0, "the longest key is counted");
     hold(scan_long_key(LONGEST_KEY + 1, &table) == KEY_TOO_LONG, "a longer key is too long");
     hold(scan_long_key(LONGEST_KEY * 2, &table) == KEY_TOO_LONG, "a much longer key is too long");
-    hold(table.keys == 1, "a key that is too long is not in the table");
+    hold(table.keys == 2, "a key that is too long is not in the table");
     table_clear(&table);
 }
 
