@@ -233,7 +233,9 @@ def _stats(plan: Plan, total: Partial, clock: Clock) -> Stats:
 
 def explain_with(job: Job, inputs: Inputs, options: Options) -> Iterator[str]:
     """Yield lines that say what a run would do and why; nothing is counted."""
-    return explain(make_plan(find_sources(inputs, job.selector), job, options))
+    targets = _targets(job, options)
+    sources = find_inputs(job, inputs, targets.directory, targets.rejects)
+    return explain(make_plan(sources, job, options))
 
 
 def _keywords(function: Callable[[Job, Inputs, Options], Any]) -> Callable[..., Any]:

@@ -68,7 +68,7 @@ class DeliverySelector:
         """Return whether a log is wanted; one whose path does not say what is asked is not."""
         if path.rpartition("/")[2] == _WRITE_TEST:
             return False
-        return self._agrees(delivery_info(path), unknown=False)
+        return not self.prunes or self._agrees(delivery_info(path), unknown=False)
 
     def may_hold(self, prefix: str, /) -> bool:
         """Return whether a log below a prefix, which ends with ``/``, may be wanted.

@@ -101,15 +101,16 @@ class Compressed(Format):
         return f"{name} (unpacked by {self.name})"
 
     def fit(
-        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+        self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
         line = source.line
         if line is None:
-            pieces = iter(lambda: read_some(source, file), b"")
-            texts = self.unpack(pieces, source.name, FIRST, 0)
-            line = first_line_of(
-                text for _offset, text in whole_lines(source.name, texts, 0, FIRST)
-            )
+            with source.open(tick=tick) as file:
+                pieces = iter(lambda: read_some(source, file), b"")
+                texts = self.unpack(pieces, source.name, FIRST, 0)
+                line = first_line_of(
+                    text for _offset, text in whole_lines(source.name, texts, 0, FIRST)
+                )
         return self, mapper_for(source.name, line)
 
     def cut(

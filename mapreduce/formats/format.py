@@ -106,9 +106,12 @@ class Format:
         raise NotImplementedError
 
     def fit(
-        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+        self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
-        """Choose the mapper of a source; return what reads the source for it, and the mapper."""
+        """Choose the mapper of a source; return what reads the source for it, and the mapper.
+
+        The source is opened only if its first line is not known.
+        """
         raise NotImplementedError
 
     def cut(

@@ -56,13 +56,13 @@ class Parquet(Format):
         return 0, None
 
     def fit(
-        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+        self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
         """Let the job choose a mapper by the names of the columns, and the mapper its columns.
 
         The job sees the names as a first line, with ``-`` for ``_`` as flow logs write them.
         """
-        with _opened(source, file) as opened:
+        with source.open(tick=tick) as file, _opened(source, file) as opened:
             schema = opened.schema_arrow
         names = schema.names
         header = " ".join(name.replace("_", "-") for name in names)

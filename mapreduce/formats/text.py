@@ -50,13 +50,14 @@ class Text(Format):
         return len(head.data) - len(text), first_line_of([text]) if is_told else None
 
     def fit(
-        self, source: Readable, file: BinaryIO, mapper_for: MapperFor, /
+        self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
         line = source.line
         if line is None:
             try:
-                file.seek(source.start)
-                line = first_line_of([file.read(FIRST)])
+                with source.open(tick=tick) as file:
+                    file.seek(source.start)
+                    line = first_line_of([file.read(FIRST)])
             except OSError as error:
                 raise InputError(f"{source.name}: {error.strerror}") from error
         return self, mapper_for(source.name, line)

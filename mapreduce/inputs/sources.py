@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
@@ -116,7 +116,11 @@ def find_sources(
         raise UsageError(
             "; ".join(["no input: name one or more files, or - for standard input", *notes])
         )
-    return Sources([replace(one, index=index) for index, one in enumerate(sources)], notes)
+    return Sources(map(_numbered, count(), sources), notes)
+
+
+def _numbered(index: int, source: Source) -> Source:
+    return source if source.index == index else replace(source, index=index)
 
 
 def _checked(inputs: Inputs) -> list[str | Source]:
@@ -144,23 +148,25 @@ def _no_path(one: object) -> UsageError:
 def _looked_at(expanded: Expanded, left_out: Container[str]) -> Iterator[Source]:
     """Look at each path by its store, which sees all neighbours of one store together."""
     paths = [path for path in expanded.paths if path not in left_out]
+    index = count()
     for store, group in groupby(paths, lambda path: store_of(path) or FILES):
         together = [*group]
         looked = store.look_at(together)
         for path in together:
             try:
-                yield _source(store, next(looked))
+                yield _source(next(index), store, next(looked))
             except UsageError as error:
                 raise blamed_on(expanded.named.get(path), error) from error
 
 
-def _source(store: Store, found: Found) -> Source:
+def _source(index: int, store: Store, found: Found) -> Source:
     """Return the Source of what was found; raise ``UsageError`` if its format cannot be read."""
     form, start, line = TEXT, 0, None
     if found.size:
         form, head = find_format(found.head), Head(found.head, len(found.head) == found.size)
         start, line = form.look(printable(found.path), head)
-    return Source(0, found.path, found.size, store, found.identity, found.mtime, form, start, line)
+    identity = found.identity, found.mtime
+    return Source(index, found.path, found.size, store, *identity, form, start, line)
 
 
 def _left_out(paths: Sequence[str], what: str) -> Iterator[str]:

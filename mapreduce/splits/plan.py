@@ -20,6 +20,7 @@ from mapreduce.backends.backend import Backend, adapt_backend, can_start_process
 from mapreduce.backends.cpus import usable_cpus
 from mapreduce.backends.travel import why_stuck
 from mapreduce.errors import MapReduceError, TaskError, UsageError, named
+from mapreduce.splits.fitting import fit_sources
 from mapreduce.splits.ledger import Ledger
 from mapreduce.splits.split import SMALLEST, Batch, Split, batches, find_splits
 
@@ -76,7 +77,10 @@ class Plan:
 
 
 def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
-    """Decide what the sizes of the sources decide. Raises ``UsageError`` for what cannot work."""
+    """Decide what the sources decide by their sizes and first lines.
+
+    Raises ``UsageError`` for what cannot work.
+    """
     pace = pace_of(job.mapper)
     remote = any(source.store.has_threads for source in sources)
     if remote and options.start_method == "fork":
@@ -84,6 +88,7 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         raise UsageError(f"{method} cannot be used with s3://: the client has threads")
     backend = None if options.backend is None else adapt_backend(options.backend)
     _check_reach(sources, options, backend)
+    sources = fit_sources(sources, partial(_mapper_for, job), options.tick)
     stuck = None if backend else _why_one_process(job, options, remote=remote)
     most = 1 if stuck else _most_workers(options, backend)
     costs = [source.cost for source in sources]

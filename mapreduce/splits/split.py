@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import BinaryIO
 
 from mapreduce.formats.format import FIRST, Block, MapperFor, ended
 from mapreduce.formats.table import read_stream
@@ -106,34 +105,26 @@ def find_splits(
 
     The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
     that size instead. Streams are read when their turn comes, one chunk for each split that is
-    taken. ``mapper_for`` chooses the mapper of a source by its first line. Raises ``InputError``,
-    also for a line of a stream of more than ``max_line`` bytes.
+    taken, and ``mapper_for`` chooses their mappers then; those of all others are chosen already
+    (``fit_sources``). Raises ``InputError``, also for a line of a stream of more than ``max_line``
+    bytes.
     """
     trial = iter([pace.trial] if pace.trial and workers > 1 else [])
-    for found in sources:
-        if found.size == 0:  # an object, which may be the mark of a directory
+    for source in sources:
+        if source.size == 0:  # an object, which may be the mark of a directory
             continue
-        with found.open(tick=tick) as file:
-            if found.size is None:
+        with source.open(tick=tick) as file:
+            if source.size is None:
                 size = max(SMALLEST_PIECE, min(split_size or CHUNK, max_line + 1))
-                chunks = read_stream(found, file, size, max_line, tick)
-                yield from _of_stream(found, chunks, mapper_for)
+                chunks = read_stream(source, file, size, max_line, tick)
+                yield from _of_stream(source, chunks, mapper_for)
                 continue
-            source = _fitted(found, file, mapper_for)
             if split_size is not None:
                 sizes: Iterator[int] = repeat(split_size)
             else:
-                sizes = _sizes(found.size, trial, workers, pace.largest_split)
+                sizes = _sizes(source.size, trial, workers, pace.largest_split)
             for start, end in source.format.cut(source, file, sizes, max_line=max_line, tick=tick):
                 yield Split(source, start, end)
-
-
-def _fitted(found: Source, file: BinaryIO, mapper_for: MapperFor | None) -> Source:
-    """Let the job choose the mapper of a source, then drop the first line, which is not needed."""
-    if mapper_for is None:
-        return replace(found, line=None)
-    fitting, mapper = found.format.fit(found, file, mapper_for)
-    return replace(found, line=None, format=fitting, mapper=mapper)
 
 
 def _of_stream(

@@ -89,7 +89,7 @@ def test_hard_links_and_soft_links_are_one_file_all_the_same() -> None:
 @pytest.mark.usefixtures("here")
 def test_sources_are_numbered_in_their_run(tmp_path: Path) -> None:
     for name in ("a.log", "b.log"):
-        Path(name).write_text("x\n")
+        Path(name).write_text("x\ny z\n")
     sources = [*find_sources("b.log"), *find_sources("a.log")]
     ran = run(count("2"), sources, rejects=tmp_path / "rejects.csv")
     assert ran.stats.malformed == 2
