@@ -3,7 +3,8 @@
 Endpoint, region and credentials come from where AWS's own tools look: the environment
 (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``), a profile, the machine's role;
 ``AWS_SKIP_SIGNATURE=true`` reads a public bucket without any. The client retries with back-off what
-a server refuses for now (429, 5xx); so does this module what breaks off in the middle.
+a server refuses for now (429, 5xx); so does this module what breaks off in the middle. Keys that
+the client cannot name, such as ``a//b``, are listed and read by ``odd_keys``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache
+from shlex import quote
 from typing import Any, Final
 
 from mapreduce.errors import InputError, MapReduceError, UsageError, install_hint, printable
@@ -46,8 +48,13 @@ _CODES: Final = {
     "PermanentRedirect": "is in another region; set AWS_REGION",
 }
 """What is told of an error code of S3. Source: the API reference, "Error responses"."""
+_CODE: Final = re.compile(r"(?:<Code>|An error occurred \()(\w+)")
+"""Where the clients have the error code in what they say."""
 _FINAL: Final = frozenset(
-    {"FileNotFoundError", "PermissionError", "PermissionDeniedError", "PreconditionError"}
+    {
+        *("FileNotFoundError", "PermissionError", "PermissionDeniedError", "PreconditionError"),
+        *("NoSuchKey", "InvalidObjectState", "ClientError"),
+    }
 )
 """Errors that another try does not mend."""
 
@@ -79,11 +86,27 @@ def list_objects(url: str, may_hold: MayHold | None = None) -> list[Remote]:
         raise UsageError(f"{printable(url)}: name {SCHEME}BUCKET/PREFIX/; patterns are for files")
     try:
         store = _store(bucket)
-        return _apart(lambda: list(_listed(store, bucket, key, may_hold)))
+        return _apart(lambda: _list(store, bucket, key, may_hold))
     except MapReduceError:  # a signal, too
         raise
     except Exception as error:  # the client has errors of its own, and some of Python's
-        raise UsageError(f"{printable(url)}: {_reason(error)}") from error
+        raise UsageError(f"{printable(url)}: {_reason(error, url)}") from error
+
+
+def _list(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> list[Remote]:
+    try:
+        return [*_listed(store, bucket, key, may_hold)]
+    except Exception as error:
+        if not _is_of_key(error):
+            raise
+    from mapreduce.inputs.odd_keys import list_keys  # noqa: PLC0415 - rare, and slow to import
+
+    return [Remote(bucket, found) for found in list_keys(bucket, key, may_hold)]
+
+
+def _is_of_key(error: Exception) -> bool:
+    """Return whether the client failed only because it cannot name a key."""
+    return type(error).__name__ == "InvalidPathError" or "Could not parse path" in str(error)
 
 
 def _apart(function: Callable[[], list[Remote]]) -> list[Remote]:
@@ -141,14 +164,11 @@ def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
 
     Raises ``InputError`` if it has been replaced, is gone or denied, or cannot be read in the end.
     """
-    import obstore  # noqa: PLC0415 - optional
-
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
-    options: Any = {"range": (start, stop)} | ({"if_match": etag} if etag else {})
     for attempt in range(TRIES):
         time.sleep(PAUSE * (2**attempt - 1))
         try:
-            data = memoryview(obstore.get(_store(bucket), key, options=options).bytes())
+            data = memoryview(_get(bucket, key, start, stop, etag))
             if len(data) == stop - start:
                 return data
             fault: Exception | None = None
@@ -156,8 +176,20 @@ def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
             fault = error
             if type(error).__name__ in _FINAL:
                 break
-    reason = "ends before its end" if fault is None else _reason(fault)
+    reason = "ends before its end" if fault is None else _reason(fault, url)
     raise InputError(f"{printable(url)}, bytes {start} to {stop}: {reason}") from fault
+
+
+def _get(bucket: str, key: str, start: int, stop: int, etag: str) -> Any:
+    """Return bytes of an object as the client gives them; raise what the client raises."""
+    from mapreduce.inputs.odd_keys import is_odd, read_key  # noqa: PLC0415 - optional
+
+    if is_odd(key):
+        return read_key(bucket, key, start, stop, etag)
+    import obstore  # noqa: PLC0415 - optional
+
+    options: Any = {"range": (start, stop)} | ({"if_match": etag} if etag else {})
+    return obstore.get(_store(bucket), key, options=options).bytes()
 
 
 @cache
@@ -203,10 +235,16 @@ def _identity() -> dict[str, Any]:
     return {"credential_provider": provider, "region": region}
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, url: str) -> str:
     """Return in a few words why the client failed: what it says fills a page."""
     text = str(error)
-    code = re.search(r"<Code>(\w+)</Code>", text)
+    code = _CODE.search(text)
+    if code and code[1] == "InvalidObjectState":
+        bucket, _, key = url.removeprefix(SCHEME).partition("/")
+        return (
+            "is archived (GLACIER, DEEP_ARCHIVE); restore it first: aws s3api restore-object "
+            f"--bucket {quote(bucket)} --key {printable(quote(key))} --restore-request Days=7"
+        )
     if code and code[1] in _CODES:
         return _CODES[code[1]]
     status = re.search(r"status code: (\d{3})", text)

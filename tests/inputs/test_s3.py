@@ -41,10 +41,12 @@ class Server:
         self.url, self._port = f"http://127.0.0.1:{port}", port
         self._buckets = 0
 
-    def ask(self, method: str, path: str, data: bytes | None = None, acl: str = "private") -> bytes:
+    def ask(
+        self, method: str, path: str, data: bytes | None = None, acl: str = "private", **more: str
+    ) -> bytes:
         """Send a request, whose body is not a form, whatever urllib takes it for."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        headers = {"Content-Type": "application/octet-stream", "x-amz-acl": acl}
+        headers = {"Content-Type": "application/octet-stream", "x-amz-acl": acl, **more}
         connection.request(method, path, data, headers)
         answer = connection.getresponse()
         body = answer.read()
