@@ -196,9 +196,10 @@ def install_hint(extra: str) -> str:
 def _installer() -> list[str]:
     """Return the beginning of a command that installs for the Python that runs now."""
     import shutil  # noqa: PLC0415 - only a failure needs it
-    from importlib.util import find_spec  # noqa: PLC0415
+    from importlib.machinery import PathFinder  # noqa: PLC0415
 
-    if find_spec("pip") is None:  # uv makes such environments
+    # Not importlib.util.find_spec: to look for pip makes setuptools' import hook give way to it.
+    if PathFinder.find_spec("pip") is None:  # uv makes such environments
         return ["uv", "pip", "install", "--python", sys.executable]
     on_path = Path(shutil.which("pip") or "/")
     if on_path.parent == Path(sys.executable).parent:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -168,7 +167,8 @@ def test_the_hint_installs_for_the_python_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    (tmp_path / "pip").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
     own = tmp_path / "bin/pip"
     own.parent.mkdir()
     own.touch(mode=0o755)
@@ -176,8 +176,14 @@ def test_the_hint_installs_for_the_python_that_runs(
     assert install_hint("s3").startswith(f"{sys.executable} -m pip install ")
     monkeypatch.setenv("PATH", str(own.parent))
     assert install_hint("s3").startswith("pip install ")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sys, "path", [])
     assert install_hint("s3").startswith(f"uv pip install --python {sys.executable} ")
+
+
+def test_the_hint_leaves_the_import_system_as_it_was(tmp_path: Path) -> None:
+    script = "import mapreduce.errors as e; e.install_hint('s3'); import setuptools"
+    (tmp_path / "hint.py").write_text(script)
+    call("hint", env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"})
 
 
 @dataclass(frozen=True)
