@@ -27,22 +27,38 @@ def count_flow_logs(files: Iterable[bytes], lookup: Mapping[tuple[int, int], str
     for number, data in enumerate(files):
         for offset, line in lines_of(data):
             found.lines += 1
-            fields = line.split(b" ")
-            whole = len(fields) == 14
-            port = number_of(fields[6], 65535) if whole else None
-            protocol = number_of(fields[7], 255) if whole else None
-            if port is not None and protocol is not None:
+            record = _default_record(line)
+            port = number_of(record[0], 65535) if record else None
+            protocol = number_of(record[1], 255) if record else None
+            if not line or (record and record[2] in (b"NODATA", b"SKIPDATA")):
+                found.skipped += 1
+            elif port is not None and protocol is not None:
                 found.counted += 1
                 found.pairs[port, protocol] += 1
                 found.tags[lookup.get((port, protocol), "Untagged")] += 1
-            elif not line or (
-                whole and fields[6] == fields[7] == b"-" and fields[13] in (b"NODATA", b"SKIPDATA")
-            ):
-                found.skipped += 1
             else:
                 found.malformed += 1
                 found.malformed_at.append((number, offset))
     return found
+
+
+def _default_record(line: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """Return port, protocol and log-status of a record of a default format, with blanks behind."""
+    for text in (line.rstrip(b"\t"), line.rstrip(b" \t")):
+        fields = text.split(b" ")
+        if len(fields) == 14 and fields[0] == b"2":
+            return fields[6], fields[7], fields[13]
+        if len(fields) == 36 and fields[0] == b"6":
+            return fields[19], fields[20], fields[25]
+    return None
+
+
+NAMES = (
+    *("version", "account", "interface", "srcaddr", "dstaddr", "srcport", "dstport", "protocol"),
+    *("packets", "bytes", "start", "end", "action", "status", "message", "timestamp", "events"),
+    *("vpc", "subnet", "instance", "flags", "type", "region", "az", "path", "aws", "tgw", "ecs"),
+    *("reason", "resource", "tags", "hop", "source", "destination", "direction"),
+)
 
 
 def says_its_layout(data: bytes) -> bool:
@@ -50,12 +66,10 @@ def says_its_layout(data: bytes) -> bool:
 
     Such lines are random bytes, too: the strategies know the constants of our source.
     """
-    words = rb"[a-z][a-z0-9-]*"
-    return any(
-        re.fullmatch(rb"(%b )*%b" % (words, words), line.removeprefix(b'"'))
-        or b"timestamp" in line
-        or re.match(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T", line)
-        for line in re.split(rb"\r?\n", data)
+    squeezed = re.sub(rb"[-_ ]", b"", data.lower())
+    return any(name.encode() in squeezed for name in NAMES) or any(
+        re.match(rb"[ \t\r]*([{[\"]|[bf]/|[0-9]{4}-[0-9]{2}-[0-9]{2}T)", line)
+        for line in data.split(b"\n")
     )
 
 

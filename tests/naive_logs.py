@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import io
 import lzma
@@ -67,46 +68,76 @@ def ask(
     for log in logs:
         is_parquet, text = log.startswith(b"PAR1"), text_of(log)
         lines = [line for _offset, line in lines_of(text)]
-        first = _record(lines[0]) if lines else b""
-        own = first.decode("latin-1").split(" ") if _is_header(first) else list(names)
-        for number, line in enumerate(lines):
+        first = next((line for line in lines if line), b"")
+        form = "Parquet" if is_parquet else _form_of(first)
+        own = [plain_name(title) for title in _values(first.rstrip(b" \t"), form) if title]
+        if not set(own) & {*SPELLINGS.values(), "message"}:
+            own = [*names]
+        for number, whole in enumerate(lines):
+            line = whole if is_parquet or form == "CSV" else whole.rstrip(b"\t")
             answer.lines += not (is_parquet and number == 0)
-            values = _record(line).split(b" ")
-            if [value.decode("latin-1") for value in values] == own:
+            values = _values(line, form)
+            header = [plain_name(value) for value in values if value] == own
+            if "message" in own and len(values) == len(own) and not header:
+                values = values[own.index("message")].split(b" ")
+            width = len(names if "message" in own else own)
+            if len(values) != width and not form.startswith("CSV"):
+                values = _values(line.rstrip(b" \t"), form)
+            if header or not line:
                 answer.skipped += not (is_parquet and number == 0)
-            elif not line or line.replace(b'"', b"") == b"timestamp,message":
-                answer.skipped += 1
-            elif len(values) != len(own):
+            elif len(values) != width:
                 answer.malformed += 1
             else:
-                _add(answer, dict(zip(own, values, strict=True)), by, weights, action)
+                keys = names if "message" in own else own
+                _add(answer, dict(zip(keys, values, strict=True)), by, weights, action)
     return answer
 
 
-def _record(line: bytes) -> bytes:
-    """Return a line without what CloudWatch puts around it."""
-    stamped = re.fullmatch(rb'[0-9T:.-]+Z (.*)|"?[0-9]+"?,"?(.*?)"?', line, re.DOTALL)
-    return (stamped[1] or stamped[2]) if stamped else line
+SPELLINGS = {
+    name.replace("-", ""): name
+    for name in (*NAMES, "vpc-id", "flow-direction", "region", "instance-id", "tcp-flags")
+} | {"starttime": "start", "endtime": "end", "account": "account-id"}
 
 
-def _is_header(line: bytes) -> bool:
-    return bool(re.fullmatch(rb"[a-z-]+( [a-z-]+)*", line)) and not {*line.split()}.isdisjoint(
-        name.encode() for name in NAMES
+def plain_name(title: bytes) -> str:
+    """Return the name of a field or of another column, of any spelling."""
+    word = title.decode("latin-1").strip(" \"'@").lower()
+    return SPELLINGS.get(word.replace("_", "").replace("-", ""), word)
+
+
+def _form_of(first: bytes) -> str:
+    """Return the form of a log by the first line that is not empty."""
+    if stamp := re.match(rb"[0-9-]+T[0-9:.]+(Z|[+]00:00)? ", first):
+        return "detailed" if b"+" in stamp[0] else "stamped"
+    words = first.split(b",")
+    return (
+        "CSV"
+        if any(plain_name(word) in {"message", *SPELLINGS.values()} for word in words)
+        and (len(words) > 1 or b" " not in first)
+        else "plain"
     )
+
+
+def _values(line: bytes, form: str) -> list[bytes]:
+    """Return the values of a line without what CloudWatch puts before them."""
+    if form == "CSV":
+        (row,) = csv.reader([line.decode("latin-1")]) if line else ([],)
+        return [value.encode("latin-1") or b"-" for value in row]
+    before = {"stamped": 1, "detailed": 2}.get(form, 0)
+    return line.split(b" ")[before:]
 
 
 def _add(
     answer: Answer, record: dict[str, bytes], by: Sequence[str], weights: Sequence[str], action: str
 ) -> None:
     numbers = [name for name in by if name in LARGEST]
-    absent = all(record[name] == b"-" for name in (numbers or by))
     if "log-status" in record:
-        no_flow = record["log-status"] in (b"NODATA", b"SKIPDATA") and (absent or not numbers)
+        no_flow = record["log-status"] in (b"NODATA", b"SKIPDATA")
     elif numbers:
         no_flow = all(record[name] == b"-" for name in by)
     else:
         tells = [name for name in ("action", "protocol") if name in record]
-        no_flow = record[tells[0]] == b"-" if tells else absent
+        no_flow = record[tells[0]] == b"-" if tells else all(record[name] == b"-" for name in by)
     key = [
         number_of(record[name], LARGEST[name]) if name in LARGEST else record[name].decode()
         for name in by

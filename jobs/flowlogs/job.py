@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
 
 from mapreduce import FieldMapper, Job, Row, Table, Totals, UsageError
 from mapreduce.jobs.flowlogs.deliveries import ANY_LOG, DeliverySelector, parse_selection
-from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, find_layout, parse_format
+from mapreduce.jobs.flowlogs.forms import Form, find_form
+from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, parse_format
 from mapreduce.jobs.flowlogs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
 from mapreduce.jobs.flowlogs.protocols import protocol_name
 from mapreduce.jobs.flowlogs.records import (
@@ -46,6 +47,9 @@ class FlowLogs(Job):
     question: Question = TAGGED
     selector: DeliverySelector = ANY_LOG
     outputs: Sequence[str] = field(init=False)
+    remedy: ClassVar[str] = (  # type: ignore[misc]
+        "If these are flow logs of another layout, name their fields in order with --log-format."
+    )
     mapper: FieldMapper = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,12 +64,14 @@ class FlowLogs(Job):
     def _mapper(self) -> FieldMapper:
         """Return the mapper of a log without a header that has all needed fields."""
         missing = [name for name in self.question.needed if name not in self.layout.names]
-        return mapper_of(Layout((*self.layout.names, *missing)), self.question)
+        layout = replace(self.layout, names=(*self.layout.names, *missing))
+        return mapper_of(Form(layout), self.question)
 
     def mapper_for(self, name: str, first_line: bytes) -> FieldMapper:
-        """Return what counts a log that begins with this line."""
-        layout = find_layout(first_line, self.layout)
-        return mapper_of(layout.checked(name, self.question.needed), self.question)
+        """Choose the mapper of the log ``name`` by its first line."""
+        form = find_form(name, first_line, self.layout)
+        form.layout.checked(name, self.question.needed)
+        return mapper_of(form, self.question)
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return the measures of each tag and of each key; both sum to those of all records."""
@@ -98,20 +104,13 @@ def _keys_and_measures(totals: Totals, question: Question) -> tuple[list[Values]
 
 
 def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:
-    """Return the values of a field; that of a number may have zeros before it.
-
-    The last value of a row of CSV has the closing quote behind it (see ``Judge.quoted``).
-    """
+    """Return the values of a field; that of a number may have zeros before it."""
     if name not in NUMBERS:
-        plain = [text[:-1] if text.find(b'"') == len(text) - 1 else text for text in texts]
-        return [text.decode(errors="surrogateescape") for text in plain]
+        return [text.decode(errors="surrogateescape") for text in texts]
     digits = len(str(NUMBERS[name]))  # and no more: int() refuses more than 4300 zeros
     if name != "protocol":
-        try:
-            return [int(text[-digits:]) for text in texts]
-        except ValueError:  # the quote
-            return [int(text.rstrip(b'"')[-digits:]) for text in texts]
-    values = {text: int(text.rstrip(b'"')[-digits:]) for text in set(texts)}  # few
+        return [int(text[-digits:]) for text in texts]
+    values = {text: int(text[-digits:]) for text in set(texts)}  # few
     return map(values.__getitem__, texts)
 
 

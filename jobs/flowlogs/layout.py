@@ -1,7 +1,8 @@
 """Which field stands where in a flow log: by its header, by --log-format, or by default.
 
-Sources: the AWS documentation, "Flow log records" (the fields of versions 2 to 11), "Publish flow
-logs to Amazon S3" (the header) and "Export log data to Amazon S3" of CloudWatch (the timestamps).
+Sources: the AWS documentation, "Flow log records" (the fields of versions 2 to 11), "Transit
+Gateway Flow Log records", "Publish flow logs to Amazon S3" (the header), and "Query flow logs using
+Amazon Athena" and "Supported logs and discovered fields" of CloudWatch (other spellings of names).
 """
 
 from __future__ import annotations
@@ -19,45 +20,50 @@ LOG_STATUS: Final = "log-status"
 ACTION: Final = "action"
 
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
-_TIMESTAMP: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z ")
-CSV_HEADERS: Final = (b"timestamp,message", b'"timestamp","message"')
-"""First lines of a CSV whose second column is the record, with blanks between its fields."""
+COLUMN_NAME: Final = re.compile(r"[-_.]*[a-z][\w.-]*", re.ASCII)
+"""What may be the name of a column that is not a field of AWS's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The names of the fields in their order; ``before`` more fields stand before the first.
 
-    ``in_csv``: each record is the last value of a row.
+    ``version`` is what the field of that name holds in every record, where that is known. It tells
+    records of this layout from others that have as many fields.
     """
 
     names: tuple[str, ...]
     before: int = 0
-    in_csv: bool = False
+    version: bytes = b""
 
     @property
     def width(self) -> int:
         return self.before + len(self.names)
 
+    @property
+    def expected(self) -> tuple[int, bytes]:
+        """The number, from 1, and the content of the field that all records share; 0 for none."""
+        return (self.numbers(["version"])[0], self.version) if self.version else (0, b"")
+
     def numbers(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the numbers, from 1, of fields in a line."""
         return tuple(self.before + self.names.index(name) + 1 for name in names)
 
+    def has_shape_of(self, record: Sequence[bytes]) -> bool:
+        """Return whether a record, without what stands before it, has the width and the version."""
+        at = self.names.index("version") if self.version else 0
+        return len(record) == len(self.names) and self.version in {b"", record[at]}
+
     def checked(self, where: str, needed: Sequence[str]) -> Layout:
         """Return itself; raise ``UsageError``, ``where`` first, if a field is missing."""
-        missing = [name for name in needed if name not in self.names]
-        if missing:
+        if missing := [name for name in needed if name not in self.names]:
             raise UsageError(
                 f"{where}: has no field {' and no field '.join(missing)}; "
-                "the flow log must be made with them"
+                f"the flow log must be made with them. It has: {shown(self.names)}"
             )
-        if self.in_csv and self.names[0] in needed:
-            raise UsageError(
-                f"{where}: {self.names[0]} is the first field of a CSV's messages, where it cannot "
-                "be told from the timestamp; export the log as text"
-            )
-        if len(set(self.names)) < len(self.names):
-            raise UsageError(f"{where}: names a field twice")
+        for name in needed or self.names:
+            if self.names.count(name) > 1:
+                raise UsageError(f"{where}: names the field {printable(name)} twice")
         return self
 
 
@@ -65,15 +71,55 @@ DEFAULT: Final = Layout(
     (
         *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport"),
         *("protocol", "packets", "bytes", "start", "end", "action", "log-status"),
-    )
+    ),
+    version=b"2",
 )
+"""The layout of VPC flow logs that were made without a format."""
+TRANSIT_GATEWAY: Final = Layout(
+    (
+        *("version", "resource-type", "account-id", "tgw-id", "tgw-attachment-id"),
+        *("tgw-src-vpc-account-id", "tgw-dst-vpc-account-id", "tgw-src-vpc-id", "tgw-dst-vpc-id"),
+        *("tgw-src-subnet-id", "tgw-dst-subnet-id", "tgw-src-eni", "tgw-dst-eni"),
+        *("tgw-src-az-id", "tgw-dst-az-id", "tgw-pair-attachment-id", "srcaddr", "dstaddr"),
+        *("srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "log-status"),
+        *("type", "packets-lost-no-route", "packets-lost-blackhole", "packets-lost-mtu-exceeded"),
+        *("packets-lost-ttl-expired", "tcp-flags", "region", "flow-direction"),
+        *("pkt-src-aws-service", "pkt-dst-aws-service"),
+    ),
+    version=b"6",
+)
+"""The layout of Transit Gateway flow logs that were made without a format."""
+DEFAULTS: Final = (DEFAULT, TRANSIT_GATEWAY)
 _LATER: Final = (
     *("vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr"),
     *("region", "az-id", "sublocation-type", "sublocation-id", "pkt-src-aws-service"),
-    *("pkt-dst-aws-service", "flow-direction", "traffic-path", "reject-reason", "resource-id"),
-    *("encryption-status", "tags", "tgw-id", "tgw-attachment-id"),
+    *("pkt-dst-aws-service", "flow-direction", "traffic-path", "ecs-cluster-arn"),
+    *("ecs-cluster-name", "ecs-container-instance-arn", "ecs-container-instance-id"),
+    *("ecs-container-id", "ecs-second-container-id", "ecs-service-name"),
+    *("ecs-task-definition-arn", "ecs-task-arn", "ecs-task-id", "reject-reason", "resource-id"),
+    *("encryption-status", "tags", "next-hop-id", "next-hop-type", "next-hop-az-id"),
 )
-_KNOWN: Final = frozenset((*DEFAULT.names, *_LATER))
+KNOWN: Final = tuple(dict.fromkeys((*DEFAULT.names, *_LATER, *TRANSIT_GATEWAY.names)))
+_SPELLINGS: Final = {name.replace("-", ""): name for name in KNOWN} | {
+    "account": "account-id",
+    "sourceaddress": "srcaddr",
+    "destinationaddress": "dstaddr",
+    "sourceport": "srcport",
+    "destinationport": "dstport",
+    "numpackets": "packets",
+    "numbytes": "bytes",
+    "starttime": "start",
+    "endtime": "end",
+}
+"""Names of known fields by what is left of any spelling in lower case without ``-`` and ``_``."""
+
+_QUOTES: Final = "\"'`"
+_SEPARATORS: Final = re.compile(r"[\s,;|]+")
+_WORD: Final = re.compile(r"[@#_-]*[A-Za-z][\w@.:()*-]*", re.ASCII)
+_VALUES: Final = frozenset(("OK", "NODATA", "SKIPDATA", "ACCEPT", "REJECT"))
+"""Words of records that are no names."""
+_MANY: Final = 3
+"""Names of fields in one line that are no accident."""
 
 
 def parse_format(text: str) -> Layout:
@@ -85,26 +131,44 @@ def parse_format(text: str) -> Layout:
     for name in names:
         if not FIELD_NAME.fullmatch(name):
             raise UsageError(f"--log-format: {printable(repr(name))} is no name of a field")
-    return Layout(names).checked("--log-format", ())
+    return DEFAULT if names == DEFAULT.names else Layout(names).checked("--log-format", ())
 
 
-def find_layout(line: bytes, otherwise: Layout) -> Layout:
-    """Return the layout of a log that begins with this line: that of its header, if it is one.
+def field_name(text: str) -> str:
+    """Return the name of a field as AWS writes it, of any spelling: ``dstPort`` is ``dstport``.
 
-    ``otherwise`` holds for a log without a header.
+    >>> field_name('"Log_Status"'), field_name("${version}"), field_name("next_hop_x")
+    ('log-status', 'version', 'next-hop-x')
     """
-    line = line.removesuffix(b"\r")
-    stamped = _TIMESTAMP.match(line)
-    rest = line[stamped.end() :] if stamped else line
-    before = 1 if stamped else 0
-    if names := header_names(rest):
-        return Layout(names, before)
-    return Layout(otherwise.names, before, in_csv=line in CSV_HEADERS)
+    plain = re.sub(r"\\?\$\{(.*)\}", r"\1", text.strip().strip(_QUOTES)).strip().lower()
+    return _SPELLINGS.get(re.sub("[-_ ]", "", plain), plain.replace("_", "-"))
 
 
 def header_names(line: bytes) -> tuple[str, ...]:
-    """Return the names in a header; none if the line is not one."""
-    names = tuple(line.decode("ascii", "replace").split(" "))
-    if all(map(FIELD_NAME.fullmatch, names)) and not _KNOWN.isdisjoint(names):
-        return names
-    return ()
+    """Return the names in a line that looks like a header, however it is written; else none.
+
+    Names may have quotes around them, and blanks, tabs, commas, semicolons or bars between them. A
+    line looks like a header if it has nothing but words, and one of them is the name of a field
+    that is known; or if it has several such names.
+    """
+    if line[:1].isdigit():
+        return ()
+    words = [word for word in _SEPARATORS.split(line.decode("utf-8", "replace")) if word]
+    names = tuple(map(field_name, words))
+    known = sum(name in _KNOWN for name in names)
+    bare = [re.sub(r"\\?\$\{(.*)\}", r"\1", word.strip(_QUOTES)) for word in words]
+    only_words = all(_WORD.fullmatch(word) and word not in _VALUES for word in bare)
+    return names if known >= _MANY or (known and only_words) else ()
+
+
+_KNOWN: Final = frozenset(KNOWN)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return names of fields for a message."""
+    return printable(", ".join(names))
+
+
+def excerpt(value: bytes) -> str:
+    """Return the beginning of a value for a message."""
+    return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")

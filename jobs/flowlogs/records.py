@@ -1,9 +1,10 @@
 """What is asked of flow logs: which fields of a record are its key, what is summed, what counts.
 
-A record is counted if it has as many fields as its log's layout and the ports (0 to 65535) and the
-protocol (0 to 255) of its key are numbers; skipped if it carries no flow (log-status NODATA or
-SKIPDATA, ``-`` in these fields), is a header, or has not the action that is asked for; else
-malformed. Source: the AWS documentation, "Flow log records".
+A record is skipped if it carries no flow, which its log-status NODATA or SKIPDATA says whatever
+else stands there, if it is a header, or if it does not have the action that is asked for. Another
+record is counted if it has as many fields as the layout of its log, and the ports (0 to 65535) and
+the protocol (0 to 255) of its key are numbers; else it is malformed. Source: the AWS documentation,
+"Flow log records".
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, TypeAlias
 
-from mapreduce import SKIPPED, FieldMapper, InputError, Judgement, Sum, UsageError, printable
+from mapreduce import SKIPPED, Judgement, Sum, UsageError, printable
+from mapreduce.jobs.flowlogs.forms import Form
 from mapreduce.jobs.flowlogs.layout import (
     ACTION,
-    CSV_HEADERS,
     FIELD_NAME,
+    KNOWN,
     LOG_STATUS,
     PAIR,
     Layout,
+    excerpt,
     header_names,
+    shown,
 )
 from mapreduce.jobs.flowlogs.protocols import small_number
+from mapreduce.jobs.flowlogs.rewriting import RecordMapper, Rewriter
 
 MEASURES: Final = {"flows": "Count", "packets": "Packets", "bytes": "Bytes"}
 """What can be measured, in the order of the columns that they give."""
@@ -39,8 +44,9 @@ _NO_FLOW: Final = {LOG_STATUS: (b"NODATA", b"SKIPDATA"), ACTION: (b"-",), "proto
 """What says that a record carries no flow, by the field that says it."""
 _PORT: Final = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3})"
 _SURE: Final = {"srcport": _PORT, "dstport": _PORT, "protocol": "[0-9]{1,2}"}
-_TEXT: Final = r"(?![a-z-]*(?: |$))[^ \n]+"
-"""A value that is no name of a field."""
+_TEXT: Final = r"(?=[^ \t\n]*[0-9])[^ \t\n]+"
+"""A value with a digit in it: no name of a field that is known has one."""
+_SURE_BESIDE: Final = {LOG_STATUS: "OK", ACTION: "(?:ACCEPT|REJECT)", "protocol": "[0-9]{1,2}"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,9 @@ def parse_question(by: str, measures: Sequence[str], action: Action) -> Question
     fields = tuple(by.split(","))
     for name in fields:
         if not FIELD_NAME.fullmatch(name):
-            raise UsageError(f"--by: {printable(repr(name))} is no name of a field")
+            raise UsageError(
+                f"--by: {printable(repr(name))} is no name of a field; there are {shown(KNOWN)}"
+            )
     if len(fields) > MOST:
         raise UsageError(f"--by: {len(fields)} fields, more than {MOST}")
     named = ",".join(measures).split(",")
@@ -91,104 +99,98 @@ def parse_question(by: str, measures: Sequence[str], action: Action) -> Question
 class Judge:
     """Judges a key, whose fields have these ``names``; the first ``by`` of them are asked for.
 
-    ``status`` is the one that tells of records without a flow, ``quoted`` says that values may
-    have the closing quote of a CSV.
+    ``status`` is the field that tells of records without a flow. A key that looks like a header is
+    malformed, unless it is that of the log's own header and ``skips_header``; and so is one with a
+    tab behind the ``last`` field of a line. Then the whole line decides (see ``rewriting``).
     """
 
     names: tuple[str, ...]
     by: int
     status: str | None
     action: Action = "all"
-    quoted: bool = False
+    skips_header: bool = True
+    last: str = ""
 
     def __call__(self, key: bytes, /) -> Judgement:
-        values = dict(zip(self.names, self._values(key), strict=True))
-        if self._is_no_flow(values) or self._is_header(values):
+        values = dict(zip(self.names, key.split(b" "), strict=True))
+        if values.get(self.last, b"").endswith(b"\t"):
+            return f"{self.last} has a tab behind it"
+        if self._is_no_flow(values):
             return SKIPPED
+        if header_names(key):
+            own = self.skips_header and key == " ".join(self.names).encode()
+            return SKIPPED if own else f"{excerpt(key)} looks like names of fields"
         if (judgement := self._judge_action(values)) is not None:
             return judgement
-        for name, value in values.items():
-            largest = NUMBERS.get(name) if name in self.names[: self.by] else None
-            if largest is not None and small_number(value, largest) is None:
-                status = (
-                    f" (log-status {_shown(values[LOG_STATUS])})" if LOG_STATUS in values else ""
-                )
-                return f"{name} {_shown(value)} is not 0 to {largest}{status}"
+        for name in self.names[: self.by]:
+            largest = NUMBERS.get(name)
+            if largest is not None and small_number(values[name], largest) is None:
+                status = values.get(LOG_STATUS)
+                told = "" if status is None else f" (log-status {excerpt(status)})"
+                return f"{name} {excerpt(values[name])} is not 0 to {largest}{told}"
         return None
 
-    def _values(self, key: bytes) -> list[bytes]:
-        values = key.split(b" ")
-        return [value.removesuffix(b'"') for value in values] if self.quoted else values
-
     def _is_no_flow(self, values: dict[str, bytes]) -> bool:
-        asked = self.names[: self.by]
         if self.status is None:
-            return all(values[name] == b"-" for name in asked)
-        absent = all(values[name] == b"-" for name in asked if name in NUMBERS)
-        return absent and values[self.status] in _NO_FLOW[self.status]
-
-    def _is_header(self, values: dict[str, bytes]) -> bool:
-        line = b" ".join(values.values())
-        if line == " ".join(self.names).encode():
-            return True
-        if len(header_names(line)) == len(values):
-            raise InputError(
-                f"a header of another layout in the middle ({line.decode()}); "
-                "cut the file in two before it"
-            )
-        return False
+            return all(values[name] == b"-" for name in self.names[: self.by])
+        return values[self.status] in _NO_FLOW[self.status]
 
     def _judge_action(self, values: dict[str, bytes]) -> Judgement:
         if self.action == "all" or values[ACTION] == self.action.encode():
             return None
         if values[ACTION] in {b"ACCEPT", b"REJECT", b"-"}:
             return SKIPPED
-        return f"action {_shown(values[ACTION])} is neither ACCEPT nor REJECT"
+        return f"action {excerpt(values[ACTION])} is neither ACCEPT nor REJECT"
 
 
 def judge_of(layout: Layout, question: Question) -> Judge:
-    """Return what judges the keys of a layout's records."""
+    """Return what judges the keys of a layout's records.
+
+    Its log-status tells of a record whether it carries a flow. Where there is none, the ``-`` in
+    the ports and the protocol does, if they are asked for, or else that in another field.
+    """
     names = [*question.by]
     if question.action != "all" and ACTION not in names:
         names.append(ACTION)
     has_numbers = any(name in NUMBERS for name in question.by)
     tells = [LOG_STATUS] if has_numbers else [*_NO_FLOW]
-    there = layout.names[1:] if layout.in_csv else layout.names  # see Layout.checked
-    status = next((name for name in tells if name in there), None)
+    status = next((name for name in tells if name in layout.names), None)
     if status and status not in names:
         names.append(status)
-    return Judge(tuple(names), len(question.by), status, question.action, layout.in_csv)
+    by, skips_header = len(question.by), not question.weights
+    return Judge(tuple(names), by, status, question.action, skips_header, layout.names[-1])
 
 
 @cache
-def mapper_of(layout: Layout, question: Question) -> FieldMapper:
-    """Return what counts the records of a layout, one object for all logs that have it."""
-    judge = judge_of(layout, question)
-    fields, summed = layout.numbers(judge.names), layout.numbers(question.weights)
-    closing = b'"' if layout.in_csv else b""
-    measures = tuple(Sum(name, (b"-",), signed=False, closing=closing) for name in question.weights)
-    headers = CSV_HEADERS if layout.in_csv else ()
-    names = (*judge.names, *question.weights)
-    return FieldMapper(
-        b" ", fields, layout.width, judge, _sure(judge), headers, summed, measures, names
+def mapper_of(form: Form, question: Question) -> RecordMapper:
+    """Return what counts the records of a form, one object for all logs that have it."""
+    judge = judge_of(form.layout, question)
+    needed = (*judge.names, *question.weights)
+    rewriter = Rewriter(form, tuple(dict.fromkeys(needed)))
+    layout = form.layout
+    if form.columns and not form.columns.has_records:
+        layout = Layout(rewriter.needed)  # as a row is rewritten
+    return RecordMapper(
+        b" ",
+        layout.numbers(judge.names),
+        layout.width,
+        judge,
+        _sure(judge),
+        summed=layout.numbers(question.weights),
+        measures=tuple(Sum(name, (b"-",), signed=False) for name in question.weights),
+        names=needed,
+        expected=layout.expected,
+        rewriter=rewriter,
     )
 
 
 def _sure(judge: Judge) -> re.Pattern[bytes]:
     """Return what matches keys that surely count; the judge decides on the others."""
-    asked = judge.names[: judge.by]
-    has_numbers = any(name in NUMBERS for name in asked)
-    parts = [_SURE.get(name, _TEXT) for name in asked]
+    parts = [_SURE.get(name, _TEXT) for name in judge.names[: judge.by]]
     for name in judge.names[judge.by :]:
-        if name == ACTION and judge.action != "all":
-            parts.append(judge.action)
-        else:
-            parts.append(r"[^ \n]*" if has_numbers else "OK" if name == LOG_STATUS else _TEXT)
-    for name in asked:
-        if (name == ACTION and judge.action != "all") or (name == judge.status and not has_numbers):
+        asked = name == ACTION and judge.action != "all"
+        parts.append(judge.action if asked else _SURE_BESIDE[name])
+    for name in judge.names[: judge.by]:
+        if name == LOG_STATUS or (name == ACTION and judge.action != "all"):
             return re.compile(rb"(?!)")  # seldom asked: the judge sees every key
     return re.compile(" ".join(parts).encode())
-
-
-def _shown(value: bytes) -> str:
-    return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, NamedTuple, Protocol, cast
 
@@ -17,6 +18,8 @@ HEAD: Final = 512
 """Bytes of an input's beginning that tell its format: a tar archive is the slowest to tell."""
 FIRST: Final = 16 << 10
 """Bytes of an input's first line that a job is shown."""
+
+_EMPTY_LINES: Final = re.compile(rb"(?:[ \t\r]*\n)*+")
 
 MapperFor = Callable[[str, bytes], "Mapper"]
 """Takes the name of a source and its first line."""
@@ -175,10 +178,15 @@ def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, list[bytes]]:
 
 
 def first_line_of(texts: Iterable[bytes]) -> bytes:
-    """Return the first line of texts, or the first ``FIRST`` bytes of it."""
+    """Return the first line of texts that is not empty, or the first ``FIRST`` bytes of it."""
     line = b""
     for text in texts:
-        line += text
-        if b"\n" in text or len(line) >= FIRST:
+        line = without_empty_lines(line + text)
+        if b"\n" in line or len(line) >= FIRST:
             break
     return line[:FIRST].partition(b"\n")[0]
+
+
+def without_empty_lines(text: bytes) -> bytes:
+    """Return a text without the lines before the first one that has more than blanks."""
+    return text[cast("re.Match[bytes]", _EMPTY_LINES.match(text)).end() :]

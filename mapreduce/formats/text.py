@@ -23,6 +23,7 @@ from mapreduce.formats.format import (
     ended,
     first_line_of,
     read_into,
+    without_empty_lines,
 )
 from mapreduce.formats.stream import too_long
 from mapreduce.options import Tick
@@ -46,8 +47,9 @@ class Text(Format):
 
     def look(self, _name: str, head: Head, /) -> tuple[int, bytes | None]:
         text = head.data.removeprefix(BOM_UTF8)
+        start, text = len(head.data) - len(text), without_empty_lines(text)
         is_told = head.is_whole or b"\n" in text or len(text) >= FIRST
-        return len(head.data) - len(text), first_line_of([text]) if is_told else None
+        return start, first_line_of([text]) if is_told else None
 
     def fit(
         self, source: Readable, mapper_for: MapperFor, tick: Tick, /

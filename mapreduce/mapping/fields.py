@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 from mapreduce import kernel
 from mapreduce.errors import UsageError
 from mapreduce.kernel import ODD
 from mapreduce.kernel.pace import Pace
 from mapreduce.mapping.lines import lines_of
-from mapreduce.mapping.mapper import SKIPPED, Drained, Judgement, Mapper, Tally
+from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Totals
 
@@ -47,8 +47,8 @@ class FieldMapper(Mapper):
     ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
     all the chosen ones. ``judge`` sees each distinct key once, but for those that ``accepted``
     matches whole: a pattern costs a fifth of a function written in Python, and nearly all keys are
-    plain. ``headers`` are lines of another width that carry no data. ``summed`` are the fields
-    whose integers are added by key, as ``measures`` says for each of them (default: plain sums).
+    plain. ``summed`` are the fields whose integers are added by key, as ``measures`` says for each
+    of them (default: plain sums).
     ``names`` are those of the fields and then of the summed ones: by them the columns of a table
     are found. ``expected`` is the number of a field and the few bytes that every line must have
     there, at no cost; it needs a ``width``. Raises ``ValueError`` for what cannot be.
@@ -59,7 +59,6 @@ class FieldMapper(Mapper):
     width: int | None = None
     judge: Callable[[bytes], Judgement] = accept
     accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
-    headers: tuple[bytes, ...] = ()
     summed: tuple[int, ...] = ()
     measures: tuple[Sum, ...] = ()
     names: tuple[str, ...] = ()
@@ -94,10 +93,10 @@ class FieldMapper(Mapper):
         """How fast the kernel is."""
         return kernel.PACE
 
-    def start(self) -> FieldCombiner:
+    def start(self) -> Combiner:
         return FieldCombiner(self)
 
-    def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], FieldMapper]:
+    def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Self]:
         """Return the columns that are needed of a table with these, and a mapper of their lines.
 
         They are found by the ``names`` of the fields if it has any, else by their numbers. There
@@ -112,7 +111,7 @@ class FieldMapper(Mapper):
             fields = (*fields[:-1], -fields[-1])
         columns = columns * 2 if len(columns) == 1 else columns
         width = len(columns)
-        mapper = replace(self, fields=fields, summed=summed, width=width, names=(), headers=())
+        mapper = replace(self, fields=fields, summed=summed, width=width, names=())
         return columns, replace(mapper, expected=(0, b""))
 
 
@@ -172,14 +171,9 @@ class FieldCombiner:
         self._skipped |= skipped
         keys = scan.known - len(junk) - len(self._in_table)
         forgotten = self._forget_skipped() if len(self._skipped) > REMEMBERED else 0
-        headers = self._count_headers(block) if scan.misshapen else 0
-        malformed = scan.misshapen - headers + sum(self._table.forget(junk))
+        malformed = scan.misshapen + sum(self._table.forget(junk))
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
-        return Tally(scan.lines, scan.empty + headers + forgotten, malformed, where, keys)
-
-    def _count_headers(self, block: memoryview) -> int:
-        headers = self._mapper.headers
-        return sum(line in headers for _offset, line in lines_of(block)) if headers else 0
+        return Tally(scan.lines, scan.empty + forgotten, malformed, where, keys)
 
     def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
         accepted, known = self._mapper.accepted.fullmatch, self._skipped
@@ -233,7 +227,7 @@ class FieldCombiner:
     def _judge_line(self, line: bytes) -> Judgement:
         mapper, fields = self._mapper, line.split(self._mapper.delimiter)
         last = max(*map(abs, mapper.fields), *mapper.summed, 0)
-        if not line or line in mapper.headers:
+        if not line:
             return SKIPPED
         if mapper.width is not None and len(fields) != mapper.width:
             return f"{len(fields)} fields where {mapper.width} are expected"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 
-from mapreduce.formats.format import FIRST, Block, MapperFor, ended
+from mapreduce.formats.format import Block, MapperFor, ended, first_line_of
 from mapreduce.formats.table import read_stream
 from mapreduce.inputs.sources import Source
 from mapreduce.kernel.pace import PYTHON, Pace
@@ -133,8 +133,7 @@ def _of_stream(
     """Yield a stream's chunks as splits, with what counts it, as its first line says."""
     for number, (offset, data) in enumerate(chunks):
         if mapper_for and number == 0:
-            line = data[:FIRST].partition(b"\n")[0]
-            source = replace(source, mapper=mapper_for(source.name, line))
+            source = replace(source, mapper=mapper_for(source.name, first_line_of([data])))
         yield Split(source, offset, offset + len(data), data)
 
 

@@ -40,7 +40,7 @@ rows = st.lists(
 
 def record_of(port: int | None, protocol: int | None, status: str | None) -> dict[str, Any]:
     values: dict[str, Any] = {name: 1 if name in NUMBERS else "x" for name in DEFAULT.names}
-    return values | {"dstport": port, "protocol": protocol, "log-status": status}
+    return values | {"version": "2", "dstport": port, "protocol": protocol, "log-status": status}
 
 
 def write(path: Path, records: Iterable[dict[str, Any]], group: int = 7) -> Path:
@@ -165,7 +165,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     same = [("dstport", pa.array([443])), ("DstPort", pa.array([53])), ("protocol", pa.array([6]))]
     table = pa.Table.from_arrays([column for _, column in same], [name for name, _ in same])
     pq.write_table(table, tmp_path / "a.parquet")
-    with pytest.raises(UsageError, match="has several columns dstport"):
+    with pytest.raises(UsageError, match="names the field dstport twice"):
         run(FLOWS, [tmp_path / "a.parquet"])
     pq.write_table(table.rename_columns(["x", "x", "x"]), tmp_path / "a.parquet")
     with pytest.raises(UsageError, match="has several columns x"):
@@ -241,7 +241,9 @@ def test_rows_are_numbered_on_from_batch_to_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mapreduce.formats.parquet.ROWS", 4)
-    path = write(tmp_path / "a.parquet", [record_of(70000, 6, "OK")] * 9, group=9)
+    path = write(
+        tmp_path / "a.parquet", [*[record_of(70000, 6, "OK")] * 9, record_of(443, 6, "OK")], 10
+    )
     assert [one.offset for one in run(FLOWS, [path]).rejects] == [*range(9)]
 
 

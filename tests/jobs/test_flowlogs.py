@@ -25,7 +25,6 @@ COUNTED = [
     b"00443 006 OK",
     b"0" * 5000 + b"443 6 OK",
     b"443 200 OK",  # no keyword
-    b"443 6 NODATA",  # has a port and a protocol, so there was a flow
     b"443 6 -",
     b"443 6 ",
     b"443 6 \xff\x00",
@@ -59,8 +58,13 @@ def test_a_port_and_a_protocol_in_ascii_digits_are_counted(key: bytes) -> None:
     assert tables({key: 7})[1][0][-1] == 7
 
 
-@pytest.mark.parametrize("key", [b"- - NODATA", b"- - SKIPDATA"])
-def test_a_record_without_flow_is_skipped(key: bytes) -> None:
+@pytest.mark.parametrize("port", [b"-", b"0", b"443", b"", b"text", b"70000"])
+@pytest.mark.parametrize("protocol", [b"-", b"6", b"text"])
+@pytest.mark.parametrize("status", [b"NODATA", b"SKIPDATA"])
+def test_a_record_without_flow_is_skipped_whatever_else_stands_there(
+    port: bytes, protocol: bytes, status: bytes
+) -> None:
+    key = b" ".join([port, protocol, status])
     assert judge_record(key) is SKIPPED
 
 
@@ -87,8 +91,8 @@ def test_any_other_protocol_is_malformed_and_shown(value: bytes) -> None:
         b"- - nodata",
         b"- - NODATA2",
         b"- - ",
-        b"- 6 NODATA",
-        b"443 - NODATA",
+        b"- 6 OK",
+        b"443 - OK",
         b"- - \x1b[31m",
         b"- - \xff\x00",
     ],
@@ -127,9 +131,10 @@ def test_every_line_is_in_one_class(tmp_path: Path, end: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"version account-id interface-id", "3 fields where 14 are expected"),
         (record(443, 6) + b" extra", "15 fields where 14 are expected"),
-        (record(443, 6) + b" ", "15 fields where 14 are expected"),
+        (record(443, 6) + b" x ", "16 fields where 14 are expected"),
+        (record(443, 6).replace(b"2", b"3", 1), "version '3': the default layout is that of"),
+        (record(443, 6).replace(b"2", b"3", 1) + b" x", "15 fields where 14 are expected: the"),
         (b" " + record(443, 6), "15 fields where 14 are expected"),
         (record(443, 6).replace(b" ", b"\t"), "1 fields where 14 are expected"),
         (record(443, 6).replace(b" ", b"  ", 1), "15 fields where 14 are expected"),
@@ -222,7 +227,7 @@ def test_a_protocol_is_written_as_its_keyword_or_else_as_its_number(
 
 
 def test_spellings_of_one_pair_are_one_row() -> None:
-    keys = [b"443 6 OK", b"0443 06 OK", b"443 006 -", b"443 6 NODATA", b"0" * 5000 + b"443 6 OK"]
+    keys = [b"443 6 OK", b"0443 06 OK", b"443 006 -", b"443 6 ok", b"0" * 5000 + b"443 6 OK"]
     assert tables(dict.fromkeys(keys, 2)) == [
         [("web", 10), ("Untagged", 0)],
         [(443, "tcp", 10)],

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import InputError
+from mapreduce.jobs.flowlogs.forms import Form, find_form
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
-from mapreduce.jobs.flowlogs.layout import DEFAULT, Layout, find_layout, header_names, parse_format
+from mapreduce.jobs.flowlogs.layout import DEFAULT, Layout, header_names, parse_format
 from mapreduce.kernel.pace import Pace
 
 FLOWS = FlowLogs(LOOKUP)
@@ -129,7 +130,7 @@ def test_a_format_says_the_layout_of_a_log_without_a_header(
         ("srcaddr dstport", "has no field protocol"),
         ("dstport protocol Dst", "'Dst' is no name of a field"),
         ("dstport,protocol", "'dstport,protocol' is no name"),
-        ("dstport protocol dstport", "names a field twice"),
+        ("dstport protocol dstport", "names the field dstport twice"),
         ("dstport protocol \x1b[1m", r"'\x1b[1m' is no name"),
     ],
 )
@@ -184,8 +185,14 @@ def test_exports_of_cloudwatch_are_recognised(write_logs: WriteLogs, log: bytes)
         (b"quite other words", ()),
         (b"", ()),
         (b"\xff dstport", ()),
-        (b"dstport  protocol", ()),
-        (b"Version dstport", ()),
+        (b"dstport  protocol", ("dstport", "protocol")),
+        (b"Version\tDst_Port", ("version", "dstport")),
+        (b'"accountId", logStatus;starttime|x', ("account-id", "log-status", "start", "x")),
+        (b"${version} \\${vpc-id}", ("version", "vpc-id")),
+        (b"srcaddr dstaddr dstport 7", ("srcaddr", "dstaddr", "dstport", "7")),
+        (b"dstport 7", ()),
+        (b"443 dstport protocol region", ()),
+        (b"eni-0a1 region OK", ()),
     ],
 )
 def test_a_header_is_names_of_fields_and_nothing_else(line: bytes, names: tuple[str, ...]) -> None:
@@ -194,9 +201,9 @@ def test_a_header_is_names_of_fields_and_nothing_else(line: bytes, names: tuple[
 
 def test_a_log_without_a_header_has_the_layout_that_was_given() -> None:
     given_layout = Layout(("dstport", "protocol"))
-    assert find_layout(b"443 6", given_layout) == given_layout
-    assert find_layout(b"", given_layout) == given_layout
-    assert find_layout(HEADER + b"\r", given_layout) == DEFAULT
+    assert find_form("x", b"443 6", given_layout) == Form(given_layout)
+    assert find_form("x", b"", given_layout) == Form(given_layout)
+    assert find_form("x", HEADER + b"\r", given_layout) == Form(Layout(DEFAULT.names))
 
 
 def test_the_command_takes_a_format(tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ from naive import count_fields
 from naive import lines_of as naive_lines_of
 
 from mapreduce import SKIPPED, FieldMapper, UsageError
-from mapreduce.mapping.fields import FieldCombiner
 from mapreduce.mapping.lines import lines_of
-from mapreduce.mapping.mapper import Judgement, Tally
+from mapreduce.mapping.mapper import Combiner, Judgement, Tally
 
 VALUES = st.sampled_from([b"a", b"b", b"skip", b"bad", b"", b"\r", b"\0"])
 LINES = st.lists(VALUES, max_size=4).map(b",".join)
@@ -35,7 +34,7 @@ def judge(key: bytes) -> Judgement:
     return f"{key!r} is bad" if key.startswith(b"bad") else None
 
 
-def started(*fields: int, width: int | None = None) -> FieldCombiner:
+def started(*fields: int, width: int | None = None) -> Combiner:
     return FieldMapper(b",", fields, width, judge).start()
 
 
