@@ -28,7 +28,8 @@ from mapreduce.formats.table import find_format
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("any machine")
+settings.register_profile("many", settings.get_profile("any machine"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "any machine"))
 
 LOOKUP: Final = {(443, 6): "web", (80, 6): "web", (53, 17): "names", (0, 1): "ping, zero"}
 

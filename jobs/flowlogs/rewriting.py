@@ -72,13 +72,14 @@ class Rewriter:
         layout, stripped = self.form.layout, line.rstrip(b" \t")
         if judgement := self.judge_header(stripped):
             return judgement
-        if self.is_plain(stripped):
-            return stripped
-        fields = stripped.split(b" ")
-        before, record = fields[: layout.before], fields[layout.before :]
+        for record in (line, stripped):
+            if self.is_plain(record) and not record.endswith(b"\t"):
+                return record
+        values = stripped.split(b" ")
+        before, values = values[: layout.before], values[layout.before :]
         for other in DEFAULTS if layout.version else ():
-            if other.has_shape_of(record):
-                return self._translate(before, record, other)
+            if other.has_shape_of(values):
+                return self._translate(before, values, other)
         return _fault(layout, line.split(b" ")[layout.before :])
 
     def _translate(

@@ -358,6 +358,12 @@ def test_text_output_of_the_command_line_is_refused_with_the_column_to_cut(
     assert f"grep '^EVENTS' | cut -f {column} | mapreduce" in str(caught.value)
 
 
+def test_an_empty_last_field_of_a_message_is_a_field(write_logs: WriteLogs) -> None:
+    job = flowlogs(None, by="action", log_format="action dstport")
+    found = run(job, write_logs(b"timestamp,message\n1,ACCEPT \n1,ACCEPT 443\n"))
+    assert (pairs(found), figures(found)) == ([("ACCEPT", 2)], (2, 1, 0))
+
+
 def test_a_tag_that_looks_like_json_is_a_value(write_logs: WriteLogs) -> None:
     job = flowlogs(None, by="tags", log_format="tags dstport")
     assert pairs(run(job, write_logs(b'{"a":"b"} 443\n'))) == [('{"a":"b"}', 1)]
