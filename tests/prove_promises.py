@@ -1,8 +1,14 @@
-"""See each test of PROMISES.md go red: break the promise with the change that stands beside it.
+"""See each test that keeps a promise go red: break the promise, and run the test.
 
-Not a test by itself: ``python tests/prove_promises.py [WORD ...]`` copies the project, makes one
-change after the other, runs the test under pytest and says which did not go red. With words, only
-rows that contain all of them.
+::
+
+    python tests/prove_promises.py [WORD ...]    prove the promises that hold all of these words
+    python tests/prove_promises.py --write       write tests/PROMISES.md anew
+
+Not a test by itself, and too slow for every commit: run it nightly. It copies the project, makes
+the change that stands beside a test (see ``promises.py``), runs that test under pytest, takes the
+change back, and goes on to the next one. Before that it runs all of these tests without any change,
+because a test that is red anyway proves nothing.
 """
 
 from __future__ import annotations
@@ -13,68 +19,112 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Final
 
-HERE = Path(__file__).resolve().parent
-ROW = re.compile(r"\| (.+?) \| `(\S+?)` \| `(\S+?)`: `(.+?)` → `(.*?)` \|")
+from promises import PROJECT, TESTS, Change, ChangeError, Promise, read_promises
 
+TABLE: Final = TESTS / "PROMISES.md"
+HEAD: Final = """\
+# Promises
 
-@dataclass(frozen=True)
-class Promise:
-    """A row of the table: what is promised, by which test, and the change that breaks it."""
-
-    text: str
-    test: str
-    file: str
-    old: str
-    new: str
-
-
-def read_promises() -> Iterator[Promise]:
-    """Yield the rows of PROMISES.md; a bar within them is written ``\\|``."""
-    for line in (HERE / "PROMISES.md").read_text().splitlines():
-        if found := ROW.fullmatch(line.replace(r"\|", "\0")):
-            yield Promise(*(part.replace("\0", "|") for part in found.groups()))
+Each row is a promise to the user and the test that keeps it. Beside the test stands a change of the
+code that breaks the promise, with which the test was seen to go red. `python
+tests/prove_promises.py` shows it again, `python tests/prove_promises.py --write` writes this file.
+"""
+NOT_COPIED: Final = shutil.ignore_patterns(".*", "__pycache__", "runs", "build")
+SECONDS: Final = 30
+"""How long a test may take: a broken promise may well be that a run ends."""
 
 
-def goes_red(promise: Promise, project: Path) -> bool:
-    """Make the change in a copy of the project, run the test, and take the change back."""
-    path = project / promise.file
-    source = path.read_text()
-    if source.count(promise.old) != 1:
-        raise SystemExit(f"{promise.file} has {source.count(promise.old)} times: {promise.old}")
-    path.write_text(source.replace(promise.old, promise.new))
+def table_of(promises: Iterable[Promise]) -> str:
+    """Return the text of PROMISES.md: one table for each directory of tests."""
+    text = HEAD
+    for room, rows in groupby(promises, key=lambda promise: promise.test.rpartition("/")[0]):
+        text += f"\n## {room or 'the whole'}\n\n| promise | test |\n|---|---|\n"
+        for row in rows:
+            promised = row.text.replace("|", r"\|")
+            text += f"| {promised} | `{row.test}` |\n"
+    return text
+
+
+def prove(promise: Promise, project: Path) -> tuple[bool, str]:
+    """Break a promise in a copy of the project; return whether its test went red, and why."""
+    kernels = project.glob("mapreduce/kernel/_native*.so")
+    files = {*kernels, *(project / change.file for change in promise.changes)}
+    before = {path: path.read_bytes() for path in files if path.exists()}
     try:
-        return run_test(promise.test, project) == 1
+        break_promise(promise.changes, project)
+        code, said = run_tests([promise.test], project, "-x")
+    except ChangeError as error:
+        return False, f"NOT BROKEN: {error}"
     finally:
-        path.write_text(source)
+        for path, content in before.items():
+            path.write_bytes(content)
+    if code not in (0, 1):
+        return False, f"NOT RUN:\n{said}"
+    why = [line for line in said.splitlines() if line.startswith("E  ") or "Timeout" in line]
+    return code == 1, (why or [""])[0][4:].strip()[:120]
 
 
-def run_test(test: str, project: Path) -> int:
-    """Return pytest's exit code for one test: 0 green, 1 red."""
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "--timeout", "15"]
+def break_promise(changes: Sequence[Change], project: Path) -> None:
+    """Make changes in a project, and build its kernel anew if they are in C."""
+    for change in changes:
+        path = project / change.file
+        if not path.exists():
+            raise ChangeError(f"there is no {change.file} any more")
+        path.write_text(change.apply(path.read_text()))
+    if any(change.file.endswith((".c", ".h")) for change in changes):
+        command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "--force"]
+        environment = {**os.environ, "MAPREDUCE_REQUIRE_NATIVE": "1"}
+        done = subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ChangeError(f"the kernel cannot be built: {done.stderr}")
+
+
+def run_tests(tests: Iterable[str], project: Path, *more: str) -> tuple[int, str]:
+    """Run tests in a copy of the project; return pytest's exit code and what it said."""
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--timeout", str(SECONDS)]
+    command = [sys.executable, "-P", "-m", "pytest", *options, *more]
+    command += [f"tests/{test}" for test in tests]
     environment = {**os.environ, "PYTHONPATH": f"{project}{os.pathsep}{project / 'tests'}"}
-    command = [sys.executable, "-P", "-m", "pytest", *options, f"tests/{test}"]
-    return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, check=False
-    ).returncode
+    done = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
-def main(words: list[str]) -> int:
-    """Try all promises; return 1 if a test stayed green."""
-    wanted = [p for p in read_promises() if all(word in repr(p) for word in words)]
-    green = []
+def red_anyway(promises: Iterable[Promise], project: Path) -> set[str]:
+    """Return those tests of promises that are red although nothing is broken."""
+    tests = dict.fromkeys(promise.test for promise in promises)
+    _code, said = run_tests(tests, project, "-rfE")
+    return set(re.findall(r"^(?:FAILED|ERROR) tests/(\S+?::\w+)", said, re.MULTILINE))
+
+
+def main(words: Sequence[str]) -> int:
+    """Prove promises; return 1 unless each of them is broken, and seen to be."""
+    promises = read_promises()
+    if words == ["--write"]:
+        TABLE.write_text(table_of(promises))
+        return 0
+    wanted = [promise for promise in promises if all(word in repr(promise) for word in words)]
+    unseen = 0
     with tempfile.TemporaryDirectory() as directory:
         project = Path(directory) / "project"
-        shutil.copytree(HERE.parent, project, ignore=shutil.ignore_patterns(".*", "runs", "build"))
+        shutil.copytree(PROJECT, project, symlinks=True, ignore=NOT_COPIED)
+        red = red_anyway(wanted, project)
         for promise in wanted:
-            red = goes_red(promise, project)
-            print("red  " if red else "GREEN", promise.text, flush=True)
-            green += [] if red else [promise]
-    print(f"{len(wanted) - len(green)} of {len(wanted)} tests go red when their promise is broken")
-    return 1 if green or not wanted else 0
+            is_red, why = prove(promise, project)
+            if promise.test in red:
+                is_red, why = False, "it is red without the change, too"
+            print("red  " if is_red else "GREEN", f"{promise.text} [{why}]", flush=True)
+            unseen += not is_red
+    print(f"{len(wanted) - unseen} of {len(wanted)} tests go red when their promise is broken")
+    return 1 if unseen or not wanted else 0
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from conftest import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive import count_flow_logs
+from promises import becomes, change, promise
 
 from mapreduce import FieldMapper, KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.backends.cpus import usable_cpus
@@ -145,6 +146,10 @@ def listing(directory: Path) -> dict[str, bytes]:
 # --- the answer
 
 
+@promise(
+    "Any bytes, in any splits and blocks, give the oracle's answer",
+    broken_by=becomes("mapreduce.formats.format:ended", "return memoryview(data)"),
+)
 @given(st.lists(flow_logs, min_size=1, max_size=3), st.none() | cut_sizes, cut_sizes)
 @example([record(b"0" * 5000 + b"53", b"0" * 5000 + b"17")], None, 99)  # too long for int()
 def test_any_bytes_in_any_splits_and_blocks_give_the_oracle_s_answer(
@@ -174,6 +179,10 @@ def test_a_pool_of_the_standard_library_gives_the_oracle_s_answer(
         check_run(contents, lambda: run(FLOWS, paths, backend=pool, split_size=size))
 
 
+@promise(
+    "The same bytes are written, whoever counts in whatever splits",
+    broken_by=becomes("mapreduce.jobs.flowlogs.job:_ordered", "return list(rows)"),
+)
 @pytest.mark.parametrize("size", [1, 100, 1000, None])
 def test_whoever_counts_in_whatever_splits_the_files_have_the_same_bytes(
     write_logs: WriteLogs, tmp_path: Path, run_by: Run, size: int | None
@@ -201,6 +210,10 @@ def who(_line: bytes) -> list[bytes]:
     return [b"forked" if MARK else b"not forked", b"%d" % os.getpid()]
 
 
+@promise(
+    "fork, forkserver and spawn are used as asked for, and give the same answer",
+    broken_by=change("mapreduce.engine:backend_of", "plan.start_method", "None"),
+)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_start_as_it_was_asked_for(
     write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch, method: str
@@ -413,6 +426,10 @@ class Liar(Mapper):
         return Drained(EMPTY, 9 + self.counted)
 
 
+@promise(
+    "Each line is counted, skipped or malformed, or the run fails",
+    broken_by=change("mapreduce.splits.ledger:Ledger.check", "total.lines == classes", "True"),
+)
 @pytest.mark.parametrize(
     "mapper",
     [Liar(lines=1), Liar(lines=-1), Liar(skipped=1), Liar(malformed=1), Liar(counted=-1)],
@@ -451,6 +468,14 @@ class BadBackend(ThisProcess):
         return super().submit(repeat, *arguments)
 
 
+@promise(
+    "A split that is lost or counted twice ends the run",
+    broken_by=change(
+        "mapreduce.splits.ledger:Ledger.check",
+        "(total.splits, total.size, self._files) == handed_out",
+        "True",
+    ),
+)
 @pytest.mark.parametrize("times", [0, 2])
 @pytest.mark.parametrize("others", [(), (b"",)], ids=["alone", "beside an empty file"])
 def test_a_split_that_is_lost_or_counted_twice_ends_the_run(
@@ -470,6 +495,10 @@ def replace(path: Path) -> None:
     path.with_suffix(".new").replace(path)
 
 
+@promise(
+    "A file that is truncated while it is read is an error",
+    broken_by=change("mapreduce.formats.format:read_into", "not got", "got is None"),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     ("change", "reason"), [(truncate, "truncated"), (replace, "replaced"), (Path.unlink, "No such")]
@@ -501,6 +530,12 @@ def test_a_file_that_changes_while_it_is_counted_ends_the_run(
     assert str(path) in str(caught.value)
 
 
+@promise(
+    "A file that grows is counted up to its size at the start",
+    broken_by=change(
+        "mapreduce.formats.text:Text.read", "view[held : held + end - position]", "view[held:]"
+    ),
+)
 def test_a_file_that_grows_is_counted_up_to_its_size_at_the_start(write_logs: WriteLogs) -> None:
     (path,) = write_logs(LOG)
 

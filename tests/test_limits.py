@@ -13,6 +13,7 @@ import pytest
 from conftest import ReadStdin, WriteLogs, cut_sizes
 from hypothesis import example, given
 from hypothesis import strategies as st
+from promises import change, promise
 
 from mapreduce import Result, UsageError, kernel, run
 from mapreduce.errors import InputError, LimitError
@@ -42,6 +43,10 @@ def first_beyond(lengths: list[int], limit: int) -> int | None:
     return beyond[0] if beyond else None
 
 
+@promise(
+    "A line beyond the limit is named by file and byte",
+    broken_by=change("mapreduce.formats.text:Text.read", "held > max_line", "False"),
+)
 @given(lines, st.sampled_from([b"", b"\n"]), st.integers(1, 31), st.tuples(sizes, cut_sizes))
 @example([5], b"", 5, (None, 1))
 @example([6], b"", 5, (None, 9))
@@ -60,6 +65,12 @@ def test_a_line_beyond_the_limit_is_named_by_file_and_byte_and_a_shorter_one_is_
         assert f"{path}: byte {where}: a line of more than {limit} bytes" in str(caught.value)
 
 
+@promise(
+    "A line beyond the limit ends the reading of a stream, too",
+    broken_by=change(
+        "mapreduce.formats.stream:_check_lines", "held + len(line) > max_line", "False"
+    ),
+)
 @given(lines, st.sampled_from([b"", b"\n"]), st.integers(1, 31), sizes)
 def test_the_limit_holds_for_a_stream_too(
     write_logs: WriteLogs, lengths: list[int], end: bytes, limit: int, size: int | None
@@ -87,6 +98,10 @@ def test_by_default_a_line_may_have_64_mib(tmp_path: Path) -> None:
 KEYS = b"".join(b"key%d x\n" % (n % 100) for n in range(1000))
 
 
+@promise(
+    "More keys than allowed end the run",
+    broken_by=change("mapreduce.mapping.task:_map_into", "tally.keys > settings.max_keys", "False"),
+)
 @pytest.mark.parametrize("job", [count("1"), wordcount()], ids=["fields", "lines"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_more_keys_than_allowed_end_the_run_and_as_many_do_not(
@@ -102,6 +117,14 @@ def test_more_keys_than_allowed_end_the_run_and_as_many_do_not(
     assert not (tmp_path / "out").exists()
 
 
+@promise(
+    "Junk never piles up among the keys",
+    broken_by=change(
+        "mapreduce.mapping.fields:FieldCombiner.map_block",
+        "scan.known - len(junk) - len(self._in_table)",
+        "scan.known",
+    ),
+)
 def test_malformed_lines_are_no_keys(write_logs: WriteLogs) -> None:
     from mapreduce.jobs.flowlogs.job import FlowLogs
 
@@ -111,6 +134,10 @@ def test_malformed_lines_are_no_keys(write_logs: WriteLogs) -> None:
     assert found.stats.malformed == 100
 
 
+@promise(
+    "Too little memory for the keys is one clear error",
+    broken_by=change("mapreduce.mapping.task:_map_block", "MemoryError", "ZeroDivisionError"),
+)
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
 @pytest.mark.skipif(kernel.NAME == "pure", reason="Python may end anywhere without memory")
 def test_a_run_without_memory_for_its_keys_says_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from promises import change, promise
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted([*(ROOT / "mapreduce").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")])
@@ -28,6 +29,14 @@ def using(*forbidden: str) -> set[str]:
     return {source.name for source in SOURCES if names_in(source) & set(forbidden)}
 
 
+@promise(
+    "Pickles come only from our own workers and parent",
+    broken_by=change(
+        "mapreduce.outputs.table",
+        "from dataclasses import dataclass",
+        "import pickle; from dataclasses import dataclass",
+    ),
+)
 def test_pickles_are_read_only_where_our_own_processes_write_them() -> None:
     assert using("pickle", "marshal", "shelve", "dill") == {"travel.py"}
     assert using("multiprocessing.reduction.ForkingPickler") == {"worker.py"}

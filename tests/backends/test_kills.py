@@ -21,6 +21,7 @@ from typing import Any, cast
 import faulty
 import pytest
 from faulty import Deadly, map_over, processes, wait_until, workers_of
+from promises import becomes, change, promise
 
 from mapreduce import run
 from mapreduce.backends.pool import ATTEMPTS, Pool
@@ -48,6 +49,12 @@ def meet(pool: Pool, number: int, place: Path) -> set[int]:
 # Workers that are killed
 
 
+@promise(
+    "A busy worker that is killed: its split runs again, the result is exact",
+    broken_by=change(
+        "mapreduce.backends.pool:Pool._bury", "self._waiting.appendleft(task)", "pass"
+    ),
+)
 @pytest.mark.parametrize("how", ["os._exit", "SIGKILL", "SIGTERM"])
 def test_the_task_of_a_dead_worker_runs_again(start_method: str, how: str, tmp_path: Path) -> None:
     tasks = [Deadly(tmp_path / f"{value}", value == 3, how, value) for value in range(8)]
@@ -63,6 +70,10 @@ def test_a_task_may_cost_one_worker_less_than_the_limit(tmp_path: Path) -> None:
         assert list(map_over(pool, faulty.survive, [task])) == [42]
 
 
+@promise(
+    "A range that kills four workers is given up, naming file and bytes",
+    broken_by=becomes("mapreduce.backends.pool:ATTEMPTS", "5"),
+)
 def test_a_task_that_has_killed_four_workers_is_named_and_given_up(
     start_method: str, tmp_path: Path
 ) -> None:
@@ -87,6 +98,10 @@ def kill_idle(pool: Pool, number: int, place: Path) -> None:
     assert wait_until(lambda: all(p.state in "ZX" for p in processes() if p.pid in pids))
 
 
+@promise(
+    "An idle worker that is killed has no effect",
+    broken_by=change("mapreduce.backends.pool:Pool._dispatch", "OSError", "ZeroDivisionError"),
+)
 def test_an_idle_worker_that_is_killed_has_no_effect(start_method: str, tmp_path: Path) -> None:
     with Pool(3, start_method=start_method) as pool:
         kill_idle(pool, 3, tmp_path / "place")
@@ -206,6 +221,12 @@ def survive_kills(start_method: str, kills: int, directory: Path) -> dict[str, i
     return {**hits, "runs": runs}
 
 
+@promise(
+    "Runs are exact while workers are killed at random (200 of them in the soak)",
+    broken_by=change(
+        "mapreduce.backends.pool:Pool._bury", "self._waiting.appendleft(task)", "pass"
+    ),
+)
 @pytest.mark.parametrize(("method", "kills"), [("fork", 30), ("forkserver", 10), ("spawn", 10)])
 def test_every_run_is_exact_while_workers_are_killed(
     method: str, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]

@@ -21,6 +21,7 @@ from typing import Any
 import faulty
 import pytest
 from faulty import Deadly, map_over, processes, workers_of
+from promises import change, promise
 
 from mapreduce.backends.pool import Pool
 from mapreduce.backends.process import start_worker
@@ -149,6 +150,12 @@ def test_an_unknown_start_method_is_refused() -> None:
         Pool(1, start_method="teleport")
 
 
+@promise(
+    "Nothing is forked beside another thread",
+    broken_by=change(
+        "mapreduce.backends.process:context_of", "threading.active_count() == 1", "True"
+    ),
+)
 def test_nothing_is_forked_beside_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
         raise AssertionError("forked while another thread was running")
@@ -177,6 +184,10 @@ def assert_clear(error: TaskError, summary: str, function: str) -> None:
     assert any("faulty.py" in line and f"in {function}" in line for line in trace)
 
 
+@promise(
+    "A mapper that exits or raises anything is one error with its traceback",
+    broken_by=change("mapreduce.backends.worker:_answer", "BaseException", "Exception"),
+)
 @pytest.mark.parametrize(
     ("function", "summary"),
     [
@@ -219,6 +230,12 @@ def test_an_error_of_the_package_comes_through_as_itself(start_method: str) -> N
         assert type(caught.value) is InputError
 
 
+@promise(
+    "A result that cannot travel is an error, no hang",
+    broken_by=change(
+        "mapreduce.backends.worker:result_of", "(Exception, SystemExit)", "ZeroDivisionError"
+    ),
+)
 @pytest.mark.parametrize(
     "function",
     [faulty.unpicklable_result, faulty.unloadable_result, faulty.result_like_a_closed_pipe],

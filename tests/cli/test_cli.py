@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from conftest import without_manifest
+from promises import becomes, change, promise
 
 import mapreduce
 from mapreduce import kernel
@@ -200,6 +201,10 @@ def test_standard_input_is_read_from_a_pipe(shell: Shell) -> None:
     assert (done.returncode, shell.made()) == (0, TABLES)
 
 
+@promise(
+    "A redirected file is read from where it stands",
+    broken_by=becomes("mapreduce.formats.stream:position_of", "return 0"),
+)
 @pytest.mark.parametrize("offset", [0, len(RECORD.format(443, 6))])
 def test_a_redirected_file_is_read_from_where_it_stands(shell: Shell, offset: int) -> None:
     shell.write(bad_log=RECORD.format(443, 6) * 2 + "junk\n")
@@ -238,6 +243,10 @@ def test_a_broken_pipe_ends_quietly(shell: Shell, arguments: list[str]) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+@promise(
+    "A full standard output is one clear error",
+    broken_by=change("mapreduce.cli.app:execute", "error.errno != errno.EPIPE", "False"),
+)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 @pytest.mark.parametrize(
     "arguments",
@@ -369,6 +378,10 @@ def test_malformed_lines_are_shown_with_file_offset_and_reason_but_no_more_than_
     assert shell.made() == TABLES
 
 
+@promise(
+    "Control characters of a log never reach the terminal",
+    broken_by=change("mapreduce.errors:printable", "c.isprintable()", "True"),
+)
 def test_control_characters_are_never_printed(shell: Shell) -> None:
     name, directory = "bad\x1b[31m\n\x9b.log", "out\x1b[31m\n\u2028"
     junk = JUNK.encode()
@@ -467,6 +480,10 @@ def test_text_is_exact_unless_a_spreadsheet_is_to_read_it(shell: Shell) -> None:
 # --- failure: exit 2, before any work
 
 
+@promise(
+    "What is missing, or stands for no file, is refused before any work",
+    broken_by=change("mapreduce.inputs.names:_some", "not files and may_hold is None", "False"),
+)
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

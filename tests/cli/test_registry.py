@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from promises import change, promise
 
 from mapreduce.cli.app import execute
 from mapreduce.cli.registry import find_job, list_jobs
@@ -118,6 +119,10 @@ def test_what_is_no_job_is_not_found(name: str) -> None:
     assert name not in dict(list_jobs())
 
 
+@promise(
+    "An improper name is never imported",
+    broken_by=change("mapreduce.cli.registry:find_job", "not NAME.fullmatch(name)", "False"),
+)
 @pytest.mark.parametrize(
     "name",
     [
@@ -190,6 +195,14 @@ def test_a_plug_in_that_does_not_work_is_one_clear_error_when_it_is_named(
     assert line.isprintable()
 
 
+@promise(
+    "No code is run of a job that is not named",
+    broken_by=change(
+        "mapreduce.cli.registry:list_jobs",
+        "point.name not in names",
+        "_load(point) and point.name not in names",
+    ),
+)
 @pytest.mark.parametrize(
     "arguments",
     [["jobs"], ["--help"], ["--version"], ["wordcount", "text.txt"], ["longwords", "text.txt"]],

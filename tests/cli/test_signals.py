@@ -28,6 +28,7 @@ from typing import IO, Final
 import pytest
 from conftest import without_manifest
 from faulty import Process, processes, wait_until, workers_of
+from promises import change, promise
 
 from mapreduce.cli.signals import StopRequest
 from mapreduce.errors import Stopped
@@ -188,6 +189,14 @@ def running(
 # One signal at a chosen moment
 
 
+@promise(
+    "A signal ends a run with 130 or 143, one line, nothing left",
+    broken_by=change(
+        "mapreduce.cli.signals:StopRequest.check",
+        "raise Stopped(self._received, self._received.name)",
+        "pass",
+    ),
+)
 @pytest.mark.parametrize(
     ("signum", "method"),
     [
@@ -385,6 +394,14 @@ def interrupt_at_random(
     return outcomes
 
 
+@promise(
+    "A signal may come at whatever moment (300 random ones in the soak)",
+    broken_by=change(
+        "mapreduce.cli.signals:StopRequest.check",
+        "raise Stopped(self._received, self._received.name)",
+        "raise SystemExit(130)",
+    ),
+)
 def test_a_signal_at_any_moment_leaves_the_old_results_or_the_new(
     large: Large, output: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -407,6 +424,10 @@ def test_300_signals_at_any_moment_leave_the_old_results_or_the_new(
 # A parent that has no time for anything
 
 
+@promise(
+    "Workers end by themselves when their parent is killed",
+    broken_by=change("mapreduce.backends.worker:work", "other.close()", "pass"),
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_workers_of_a_killed_run_end_by_themselves(
     method: str, large: Large, output: Path

@@ -18,6 +18,7 @@ import pytest
 from conftest import LOOKUP, ReadStdin, record
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import change, promise
 
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import InputError, NothingCountedError, install_hint
@@ -105,6 +106,12 @@ def _plain(directory: Path) -> Path:
     return directory / "plain"
 
 
+@promise(
+    "Every member of a compressed file is read",
+    broken_by=change(
+        "mapreduce.formats.compressed:_members", "_next_member(decoder.unused_data, ...)", "b''"
+    ),
+)
 @every_codec
 @given(st.lists(st.binary(max_size=3000), min_size=1, max_size=5), st.integers(1, 5000))
 def test_members_one_after_the_other_are_one_text(
@@ -161,6 +168,10 @@ BLOBS = {
 }
 
 
+@promise(
+    "A compressed file that is cut off, damaged or followed by junk is an error",
+    broken_by=change("mapreduce.formats.compressed:_decode", "Exception", "ZeroDivisionError"),
+)
 @pytest.mark.parametrize("blob", BLOBS.values(), ids=BLOBS)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.usefixtures("gzip_library")
@@ -180,6 +191,14 @@ def test_padding_with_zeros_is_no_junk() -> None:
     assert unpack(gzip.compress(LOG) + bytes(3) + gzip.compress(LOG)) == LOG * 2
 
 
+@promise(
+    "A bomb is streamed in bounded memory",
+    broken_by=change(
+        "mapreduce.formats.compressed:_decode",
+        "decoder.decompress(data, room)",
+        "decoder.decompress(data, -1)",
+    ),
+)
 @every_decoder
 def test_a_bomb_is_streamed_in_bounded_memory(
     tmp_path: Path, pack: Callable[[bytes], bytes], gzip_library: str

@@ -13,6 +13,7 @@ import pytest
 from conftest import ReadStdin, WriteLogs
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import becomes, change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.errors import InputError, printable
@@ -51,6 +52,12 @@ def test_an_input_that_cannot_be_read_is_refused_by_name(
     assert str(caught.value).startswith(f"{printable(name)}: ")
 
 
+@promise(
+    "What may not be read is refused before any work",
+    broken_by=change(
+        "mapreduce.inputs.local:_look", "path != STDIN and not os.access(path, os.R_OK)", "False"
+    ),
+)
 def test_an_input_without_permission_is_refused(
     write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +103,14 @@ def make_empty_file(directory: Path) -> Path:
     return directory / "empty"
 
 
+@promise(
+    "A FIFO, a file of /proc and the like are read as streams",
+    broken_by=change(
+        "mapreduce.inputs.local:_look",
+        "path == STDIN or not stat.S_ISREG(status.st_mode) or not status.st_size",
+        "path == STDIN",
+    ),
+)
 @pytest.mark.parametrize(
     "make",
     [
@@ -140,6 +155,14 @@ def replace_by_a_fifo(path: Path) -> None:
     path.with_suffix(".new").replace(path)
 
 
+@promise(
+    "A file that is replaced is an error at its next opening",
+    broken_by=change(
+        "mapreduce.inputs.local:Files.open",
+        "_identity(os.fstat(handle)) != source.identity",
+        "False",
+    ),
+)
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize(
     ("change", "reason"),
@@ -174,6 +197,12 @@ def test_a_source_is_named_as_it_may_be_shown() -> None:
 TEXT = "a b\nc d\n"
 
 
+@promise(
+    "A UTF-8 byte order mark is dropped",
+    broken_by=change(
+        "mapreduce.formats.text:Text.look", "head.data.removeprefix(BOM_UTF8)", "head.data"
+    ),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_utf_8_byte_order_mark_is_no_part_of_the_first_line(
@@ -202,6 +231,10 @@ FOREIGN = {
 }
 
 
+@promise(
+    "UTF-16, an archive and the like are refused by name, with what to do",
+    broken_by=becomes("mapreduce.formats.refused:Refused.look", "return 0, None"),
+)
 @pytest.mark.parametrize(("name", "data"), FOREIGN.items(), ids=FOREIGN)
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_no_lines_of_text_is_refused_by_name_with_what_to_do(
@@ -223,6 +256,10 @@ def test_what_only_begins_like_something_else_is_counted(tmp_path: Path, data: b
     assert run(count("1"), [tmp_path / "some.log"]).stats.counted == 1
 
 
+@promise(
+    "A file that grows while it is counted is told",
+    broken_by=change("mapreduce.inputs.local:Files.growth", "max(...)", "0"),
+)
 def test_growth_while_a_file_is_counted_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a\tb.log"
     path.write_text(TEXT)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import becomes, change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.inputs.names import expand
@@ -40,6 +41,13 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@promise(
+    "No result depends on the order of a listing",
+    broken_by=[
+        change("mapreduce.inputs.names:expand", "sorted(wanted, key=os.fsencode)", "list(wanted)"),
+        change("mapreduce.inputs.sources:find_sources", "sources.sort(...)", "pass"),
+    ],
+)
 @pytest.mark.usefixtures("tree")
 @pytest.mark.parametrize(
     ("names", "found"),
@@ -199,6 +207,10 @@ def test_fifos_sockets_and_devices_in_a_directory_are_left_out(tree: Path) -> No
             expand([name])
 
 
+@promise(
+    "A file that several names lead to is counted once",
+    broken_by=becomes("mapreduce.inputs.once:Once.is_new", "return True"),
+)
 def test_a_file_that_several_paths_lead_to_is_one(tree: Path) -> None:
     (tree / "hard.log").hardlink_to("b.log")
     (tree / "soft.log").symlink_to("b.log")

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import pytest
 from conftest import record
+from promises import change, promise
 
 from mapreduce.errors import install_hint
 
@@ -149,6 +150,12 @@ def parquet(rows: int) -> bytes:
     return file.getvalue()
 
 
+@promise(
+    "Objects are counted as the same files are",
+    broken_by=change(
+        "mapreduce.inputs.ranges:ObjectFile.readinto", "self._held[size:]", "self._held[size + 1 :]"
+    ),
+)
 def test_objects_of_every_form_are_counted_as_the_same_files_are(
     server: Server, shell: Shell
 ) -> None:
@@ -184,6 +191,10 @@ def test_files_and_objects_and_lists_of_them_are_one_input(server: Server, shell
     assert shell.tables("@list", bucket) == shell.tables("all.log")
 
 
+@promise(
+    "A server that refuses or cuts for a while costs nothing but time",
+    broken_by=change("mapreduce.inputs.s3:_RETRY", "6", "0"),
+)
 @pytest.mark.parametrize(
     ("form", "fault", "match", "times"),
     [
@@ -225,6 +236,10 @@ def test_what_stays_broken_ends_the_run_and_nothing_is_written(
     assert not (shell.directory / "outputs").exists()
 
 
+@promise(
+    "An object that is replaced or denied is one clear line",
+    broken_by=change("mapreduce.inputs.s3:_CODES", "'PreconditionFailed'", "'Precondition'"),
+)
 @pytest.mark.parametrize(
     ("kind", "match", "expected"),
     [
@@ -244,6 +259,12 @@ def test_what_is_denied_or_replaced_is_one_clear_line(
     assert expected[1] in said
 
 
+@promise(
+    "A server's client is never forked",
+    broken_by=change(
+        "mapreduce.splits.plan:make_plan", "remote and options.start_method == 'fork'", "False"
+    ),
+)
 def test_a_missing_bucket_or_object_is_one_clear_line(server: Server, shell: Shell) -> None:
     bucket = server.bucket({"x.log": b"a\n"})
     missing = failure(shell.run("wordcount", "s3://missing/x"), 2)
@@ -260,6 +281,12 @@ def test_a_server_that_cannot_be_reached_is_one_clear_line(shell: Shell) -> None
     assert "error sending request" in failure(shell.run("wordcount", "s3://logs/x"), 2)
 
 
+@promise(
+    "Missing credentials are one clear line",
+    broken_by=change(
+        "mapreduce.inputs.s3:_identity", "(BotoCoreError, ValueError)", "BotoCoreError"
+    ),
+)
 def test_missing_credentials_are_one_clear_line(server: Server, shell: Shell) -> None:
     del shell.environment["AWS_ACCESS_KEY_ID"]
     said = failure(shell.run("wordcount", f"{server.bucket({'x.log': b''})}/"), 2)
@@ -323,6 +350,10 @@ def letters(table: str) -> str:
     return "".join(sorted(chr(int(line.partition(",")[0])) for line in table.splitlines()[1:]))
 
 
+@promise(
+    "What is outside is neither opened nor listed",
+    broken_by=change("mapreduce.inputs.s3:_walk", "may_hold(...)", "True"),
+)
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
@@ -364,6 +395,18 @@ def test_an_empty_object_is_no_log_of_another_layout(server: Server, shell: Shel
     assert done.stdout == "vpc-id,Count\nvpc-1,1\n", done.stderr
 
 
+@promise(
+    "A signal ends a run that waits for a server",
+    broken_by=change(
+        "mapreduce.inputs.s3:_apart", "thread.submit(function).result()", "function()"
+    ),
+)
+@promise(
+    "A signal ends a run that looks where a large object may be cut",
+    broken_by=change(
+        "mapreduce.inputs.ranges:ObjectFile._wait", "coming.result(timeout=0.1)", "coming.result()"
+    ),
+)
 @pytest.mark.parametrize(
     ("match", "records"),
     [

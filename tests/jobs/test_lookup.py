@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from promises import change, promise
 
 from mapreduce import UsageError
 from mapreduce.jobs.flowlogs.lookup import OnConflict, Pair, read_lookup
@@ -49,6 +50,10 @@ def refuse(read: Read, table: Path) -> Refuse:
     return refuse
 
 
+@promise(
+    "In a lookup, a byte order mark, blanks and quotes make no difference",
+    broken_by=change("mapreduce.jobs.flowlogs.lookup:_text", "'utf-8-sig'", "'utf-8'"),
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -129,6 +134,14 @@ def test_two_hundred_thousand_rows_are_all_read(read: Read) -> None:
     assert read(HEADER + "".join(rows)) == expected
 
 
+@promise(
+    "A column that a lookup does not have is named",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.lookup:_columns",
+        "names.count(column) != 1",
+        "names.count(column) > 1",
+    ),
+)
 @pytest.mark.parametrize(
     ("text", "where"),
     [
@@ -157,6 +170,16 @@ def test_a_column_that_stands_twice_is_refused(refuse: Refuse, column: str) -> N
     assert line.startswith(f"lookup.csv:1: the column '{column}' stands there twice; ")
 
 
+@promise(
+    "A bad row of a lookup is named by file, line, fault and remedy",
+    broken_by=change("mapreduce.jobs.flowlogs.lookup:_values", "port is None", "port == -1"),
+)
+@promise(
+    "A tag called Untagged is refused",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.lookup:_values", "tag.casefold() == UNTAGGED.casefold()", "False"
+    ),
+)
 @pytest.mark.parametrize(
     ("row", "fault", "remedy"),
     [
@@ -196,6 +219,12 @@ def test_a_bad_row_is_named_by_file_line_fault_and_remedy(
     assert remedy in line.partition(fault)[2]
 
 
+@promise(
+    "An unclosed quote is named by the line that it opens in",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.lookup:_rows", "reader.line_num + 1", "reader.line_num"
+    ),
+)
 @pytest.mark.parametrize(
     "rest",
     [
@@ -256,6 +285,12 @@ def test_a_pair_may_be_given_the_same_tag_twice(read: Read, again: str) -> None:
     assert read(f"{HEADER}443,tcp,web\n{again}\n") == {(443, TCP): "web"}
 
 
+@promise(
+    "A pair with two tags names both lines",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.lookup:_Table.add", "self.on_conflict == 'error'", "False"
+    ),
+)
 @pytest.mark.parametrize(
     ("first", "second", "pair"),
     [
@@ -289,6 +324,10 @@ def test_on_conflict_excuses_no_other_fault(table: Path, on_conflict: OnConflict
         read_lookup(table, on_conflict=on_conflict)
 
 
+@promise(
+    "A lookup in UTF-16 is refused by name",
+    broken_by=change("mapreduce.jobs.flowlogs.lookup:_text", "data.startswith(...)", "False"),
+)
 @pytest.mark.parametrize(
     "text",
     [

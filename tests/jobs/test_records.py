@@ -17,6 +17,7 @@ from conftest import LOOKUP, WriteLogs, record, run_or_refuse
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_logs import ask, text_of
+from promises import becomes, change, promise
 
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import NothingCountedError
@@ -146,6 +147,10 @@ def found_keys(result: Result, by: tuple[str, ...]) -> dict[tuple[Any, ...], lis
     return rows
 
 
+@promise(
+    "Any question to a log of any form is answered as the oracle does",
+    broken_by=becomes("mapreduce.jobs.flowlogs.records:Judge._is_no_flow", "return False"),
+)
 @given(st.data(), logs(), st.sampled_from(FORMS), st.sampled_from(get_args(Action)))
 def test_any_question_to_a_log_of_any_form_is_answered_as_the_oracle_does(
     write_logs: WriteLogs,
@@ -226,6 +231,14 @@ def test_one_measure_is_one_column_and_orders_the_rows(write_logs: WriteLogs) ->
     ]
 
 
+@promise(
+    "Records of another action are skipped, and counted as such",
+    broken_by=change(
+        "mapreduce.mapping.fields:FieldCombiner.drain",
+        "Drained(totals, totals.lines, skipped, notes)",
+        "Drained(totals, totals.lines, 0, notes)",
+    ),
+)
 def test_records_of_another_action_are_skipped(write_logs: WriteLogs) -> None:
     job = FlowLogs(LOOKUP, question=Question(action="REJECT"))
     found = run(job, write_logs(LOG))
@@ -249,6 +262,14 @@ def test_other_keys_have_a_table_of_their_own_and_tags_only_with_port_and_protoc
     assert names == [("counts.csv",), ("tag2count.csv", "counts.csv")]
 
 
+@promise(
+    "Sums are exact at any size",
+    broken_by=change(
+        "mapreduce.reducing.totals:Totals.settled",
+        "value + lines * (measure.read(text) or 0)",
+        "value",
+    ),
+)
 def test_sums_are_exact_at_any_size(write_logs: WriteLogs) -> None:
     large = ["9" * 19, "9" * 19, "1" + "0" * 30, "9" * 1000]
     log = lines(*(("10.0.0.1", "443", "6", "-", size, "ACCEPT", "OK") for size in large))
@@ -256,6 +277,13 @@ def test_sums_are_exact_at_any_size(write_logs: WriteLogs) -> None:
     assert tags[1] == ("web", 0, sum(map(int, large)))
 
 
+@promise(
+    "Measures are the same by any number of workers",
+    broken_by=becomes(
+        "mapreduce.kernel.native:PackedCounts.merge",
+        "return max(self, other, key=lambda packed: packed.data)",
+    ),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_measures_are_the_same_by_any_number_of_workers(

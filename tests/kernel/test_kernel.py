@@ -10,6 +10,7 @@ from held import columns, merge, unpack
 from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import FieldCounts, count_fields
+from promises import change, promise
 
 from mapreduce import kernel
 
@@ -68,6 +69,12 @@ def scanned(table: Any, blocks: list[bytes]) -> FieldCounts:
     return found
 
 
+@promise(
+    "A carriage return before the line feed is no part of the last field",
+    broken_by=change(
+        "mapreduce.kernel._pure:FieldTable._chosen_by_line", "ended.removesuffix(b'\\r')", "ended"
+    ),
+)
 @every_kernel
 @given(tables_and_blocks())
 @example(((b" ", (1, 2), 2), [b"a b c\nd\n"]))  # as many delimiters as two lines of two fields
@@ -209,6 +216,14 @@ def test_keys_that_differ_only_in_zeros_at_their_ends_are_different_keys(
     assert drained(tested) == left | {b"~": 20}
 
 
+@promise(
+    "Sums beyond 64 bits are exact in the kernels",
+    broken_by=change(
+        "mapreduce.kernel._pure:FieldTable._weigh",
+        "sums[key] += weight",
+        "sums[key] = (sums[key] + weight) % 2 ** 64",
+    ),
+)
 @every_kernel
 def test_sums_are_exact_beyond_64_bits_and_start_again_after_a_drain(table: Any) -> None:
     tested = table(b" ", (1,), 2, (2,))

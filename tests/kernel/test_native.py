@@ -16,6 +16,7 @@ from held import unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import count_fields
+from promises import change_text, promise
 
 from mapreduce import kernel
 
@@ -186,6 +187,10 @@ if __name__ == "__main__":
     assert run.stdout == f"{name}\n"
 
 
+@promise(
+    "Nothing is read outside a block",
+    broken_by=change_text("mapreduce/kernel/_line.h", "SLACK = SHORT,", "SLACK = 0,"),
+)
 @pytest.mark.parametrize(
     ("compiler", "emulator"), [("cc", ""), ("aarch64-linux-gnu-gcc", "qemu-aarch64")]
 )

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import count_fields
 from naive import lines_of as naive_lines_of
+from promises import change, promise
 
 from mapreduce import SKIPPED, FieldMapper, UsageError
 from mapreduce.mapping.lines import lines_of
@@ -144,6 +145,14 @@ def test_columns_that_cannot_be_are_refused_while_the_job_is_built(
         FieldMapper(delimiter, fields, width)
 
 
+@promise(
+    "Only a line feed ends a line",
+    broken_by=change(
+        "mapreduce.mapping.lines:lines_of",
+        "bytes(block)[:-1].split(b'\\n')",
+        "bytes(block).splitlines()",
+    ),
+)
 @given(st.binary(max_size=200) | BLOCKS.map(b"".join))
 @example(b"")
 @example(b"\r")

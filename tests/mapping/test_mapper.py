@@ -15,6 +15,7 @@ from held import unpack
 from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import count_flow_logs, lines_of
+from promises import change, promise
 
 from mapreduce import FieldMapper, LineMapper, Malformed, Totals
 from mapreduce.errors import InputError, TaskError
@@ -56,6 +57,10 @@ def streamed(data: bytes) -> Split:
     return Split(Source(0, "-", None), 0, len(data), data)
 
 
+@promise(
+    "A last line without its end counts",
+    broken_by=change("mapreduce.formats.text:Text.read", "if held: ...", "pass"),
+)
 @given(flow_logs, cut_sizes, cut_sizes)
 @example(record() + b"\n" + record() + b"\r", 1, 1)
 def test_any_cuts_and_any_blocks_give_the_oracle_s_answer(

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from promises import becomes, promise
 
 from mapreduce.outputs.commit import commit
 from mapreduce.outputs.temporary import private_directory
 
 
+@promise(
+    "What another run is writing is no leftover",
+    broken_by=becomes("mapreduce.outputs.temporary:lock", "return None"),
+)
 def test_what_a_run_is_still_writing_is_not_taken_for_a_leftover(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from promises import change, promise
 
 from mapreduce import MapReduceError, Table, UsageError
 from mapreduce.errors import OutputError
@@ -83,6 +84,14 @@ def test_bytes_that_are_no_utf_8_come_out_as_they_came_in(tmp_path: Path) -> Non
     assert path.read_bytes() == b"Key\n" + raw + b"\n"
 
 
+@promise(
+    "Nothing is renamed before all files are complete",
+    broken_by=change(
+        "mapreduce.outputs.commit:commit",
+        "directory_lock(directory, check)",
+        "directory_lock(directory, lambda: None)",
+    ),
+)
 @pytest.mark.parametrize(
     ("texts", "check"),
     [
@@ -120,6 +129,12 @@ def test_nothing_is_renamed_before_all_files_are_complete(tmp_path: Path) -> Non
     assert contents(tmp_path) == {"a": "new", "b": "new"}
 
 
+@promise(
+    "A full disk leaves the old files and no temporary one",
+    broken_by=change(
+        "mapreduce.outputs.temporary:_create", "stack.callback(_remove, path)", "pass"
+    ),
+)
 @pytest.mark.parametrize("existing", [True, False])
 def test_a_full_file_system_is_an_output_error_and_the_old_files_stay(
     tmp_path: Path, existing: bool
@@ -180,6 +195,12 @@ def test_a_table_gets_no_setuid_bit_of_the_file_before(tmp_path: Path, mode: int
     assert target.stat().st_mode & 0o7777 == mode & 0o777
 
 
+@promise(
+    "A symbolic link is written through",
+    broken_by=change(
+        "mapreduce.outputs.temporary:write_beside", "Path(os.path.realpath(target))", "target"
+    ),
+)
 @pytest.mark.parametrize("dangling", [True, False])
 def test_a_symlink_is_written_through(tmp_path: Path, dangling: bool) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -219,6 +240,10 @@ def use_linked_directory(directory: Path) -> Path:
     return directory / "dir" / "input"
 
 
+@promise(
+    "An output that is an input is refused",
+    broken_by=change("mapreduce.outputs.targets:_refusal", "any(...)", "False"),
+)
 @pytest.mark.parametrize(
     "alias",
     [use_itself, use_another_spelling, use_hard_link, use_symlink, use_linked_directory],

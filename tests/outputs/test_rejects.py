@@ -20,6 +20,7 @@ from conftest import LOOKUP, WriteLogs, cut_sizes, flow_logs, record, run_or_ref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import count_flow_logs
+from promises import change, promise
 
 from mapreduce import KeyCount, LineMapper, Malformed, Result, UsageError, run
 from mapreduce.errors import InputError, MalformedError, OutputError, TaskError
@@ -68,6 +69,14 @@ def expected_places(paths: list[Path]) -> list[Place]:
     return found
 
 
+@promise(
+    "Every malformed line is in the rejects",
+    broken_by=change(
+        "mapreduce.mapping.task:_map_into",
+        "len(block.view) if settings.spool else missing",
+        "missing",
+    ),
+)
 @given(st.lists(flow_logs, min_size=1, max_size=3), st.none() | cut_sizes, cut_sizes)
 def test_every_malformed_line_is_written_where_it_lies_and_no_other(
     write_logs: WriteLogs,
@@ -86,6 +95,14 @@ def test_every_malformed_line_is_written_where_it_lies_and_no_other(
         assert malformed == len(expected_places(paths))
 
 
+@promise(
+    "The rejects are in the order of the inputs, for any number of workers",
+    broken_by=change(
+        "mapreduce.outputs.rejects:Spool.text",
+        "sorted(self.directory.iterdir())",
+        "sorted(self.directory.iterdir(), reverse=True)",
+    ),
+)
 @settings(max_examples=5)
 @given(st.lists(flow_logs, min_size=1, max_size=3), cut_sizes)
 def test_any_number_of_workers_writes_the_same_rejects(
@@ -138,6 +155,10 @@ class DieOnce:
         raise Malformed("all are")
 
 
+@promise(
+    "A malformed line is written once, though a killed worker has written it, too",
+    broken_by=change("mapreduce.mapping.task:_map_into", "settings.spool.clear(...)", "pass"),
+)
 def test_a_split_that_is_counted_again_writes_its_rejects_once(
     write_logs: WriteLogs, tmp_path: Path
 ) -> None:
@@ -193,6 +214,14 @@ def divide(_line: bytes) -> list[bytes]:
     raise ZeroDivisionError
 
 
+@promise(
+    "The spool of the malformed lines is private",
+    broken_by=change(
+        "mapreduce.outputs.temporary:make_private_directory",
+        "path.mkdir(mode=0o700)",
+        "path.mkdir()",
+    ),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_spool_is_private_and_goes_with_the_run_that_failed(
     write_logs: WriteLogs, tmp_path: Path, workers: int
@@ -225,6 +254,12 @@ def test_rejects_over_something_else_are_refused(tmp_path: Path, name: str) -> N
 # --- the budget: 200 of the 600 lines of LOG are malformed
 
 
+@promise(
+    "One malformed line more than allowed: nothing is written but the rejects",
+    broken_by=change(
+        "mapreduce.options:Budget.holds", "malformed <= self.number", "malformed <= self.number + 1"
+    ),
+)
 @pytest.mark.parametrize(
     ("budget", "holds"),
     [

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import change, promise
 
 from mapreduce import Table, Totals, kernel
 from mapreduce.outputs.csv_writer import csv_text
@@ -25,6 +26,10 @@ def read_back(data: bytes) -> list[tuple[str, ...]]:
     return [tuple(row) for row in csv.reader(io.StringIO(text, newline=""))]
 
 
+@promise(
+    "Text is read back exactly",
+    broken_by=change("mapreduce.outputs.csv_writer:csv_text", "'\\r' in text", "False"),
+)
 @given(st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[values] * n), max_size=9)))
 def test_any_text_is_read_back_exactly(rows: list[tuple[str, ...]]) -> None:
     assert read_back(csv_text(rows)) == rows

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import LOOKUP, record, without_manifest
+from promises import becomes, change, promise
 
 from mapreduce import Result, __version__, run
 from mapreduce.jobs.flowlogs.job import FlowLogs
@@ -71,6 +72,14 @@ def test_the_same_input_gives_the_same_manifest(log: Path, tmp_path: Path) -> No
     assert texts[0] == texts[1]
 
 
+@promise(
+    "The manifest is removed first and made last",
+    broken_by=change(
+        "mapreduce.outputs.commit:_Exchange.rename",
+        "self._seal and self._move_away(self._seal.real)",
+        "False",
+    ),
+)
 def test_the_manifest_is_removed_before_and_made_after_all_renames(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +117,10 @@ run(FlowLogs(LOOKUP), [sys.argv[1]], output=sys.argv[2], rejects=sys.argv[2] + "
 """
 
 
+@promise(
+    "A kill between two renames can be told and is repaired",
+    broken_by=becomes("mapreduce.outputs.temporary:clear_leftovers", "return None"),
+)
 @pytest.mark.parametrize("renames", [0, 1, 2, 3])
 def test_a_kill_between_two_renames_can_be_told_and_the_next_run_repairs_it(
     log: Path, tmp_path: Path, renames: int
@@ -130,6 +143,12 @@ def test_a_kill_between_two_renames_can_be_told_and_the_next_run_repairs_it(
     assert b"\nweb,2\n" in without_manifest(made)["tag2count.csv"]
 
 
+@promise(
+    "Two runs into one directory rename one after the other",
+    broken_by=change(
+        "mapreduce.outputs.commit:commit", "stack.enter_context(directory_lock(...))", "check()"
+    ),
+)
 def test_two_runs_rename_one_after_the_other(tmp_path: Path) -> None:
     """The lock of another run is held while this one looks for its turn."""
     handle = os.open(tmp_path, os.O_RDONLY)
@@ -160,6 +179,10 @@ def test_a_lock_that_nobody_gives_back_is_not_waited_for_for_ever(
     assert (tmp_path / "t.csv").read_bytes() == b"text"
 
 
+@promise(
+    "Temporary files are private",
+    broken_by=change("mapreduce.outputs.temporary:_create", "0o600", "0o644"),
+)
 def test_temporary_files_are_private_until_they_are_renamed(tmp_path: Path) -> None:
     def text() -> Iterator[bytes]:
         yield b"secret"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import change, promise
 
 from mapreduce import KeyCount, LineMapper, Table, run
 from mapreduce.errors import JobError
@@ -62,6 +63,12 @@ def test_a_file_has_all_rows_however_many_there_are(name: str, number: int) -> N
     assert max(len(piece) for piece in pieces) < 150_000
 
 
+@promise(
+    "No spreadsheet computes what was made safe",
+    broken_by=change(
+        "mapreduce.outputs.csv_writer:_no_formula", "value[:1] in FORMULA", "value[:1] == '='"
+    ),
+)
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_spreadsheet_computes_what_was_made_safe(start: str) -> None:
     table = Table("t.csv", (f"{start}Tag", "Count"), [(f"{start}1+1", -5), ("a=b", 1), ("", 0)])

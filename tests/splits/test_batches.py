@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import change, promise
 
 from mapreduce.formats.gzipped import Gzip
 from mapreduce.inputs.sources import Source
@@ -18,6 +19,10 @@ splits = st.builds(
 )
 
 
+@promise(
+    "Many small inputs are few tasks, each in one of them",
+    broken_by=change("mapreduce.splits.split:batches", "left -= split.cost", "left -= 0"),
+)
 @given(
     st.lists(
         splits

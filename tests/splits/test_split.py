@@ -14,6 +14,7 @@ from conftest import ReadStdin, WriteLogs, cut_sizes, flow_logs, is_lines
 from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import lines_of
+from promises import change, promise
 
 from mapreduce.errors import InputError
 from mapreduce.formats.format import HEAD
@@ -45,6 +46,12 @@ def line_starts(data: bytes) -> list[int]:
     return [offset for offset, _line in lines_of(data)]
 
 
+@promise(
+    "A line belongs to the split that holds its first byte",
+    broken_by=change(
+        "mapreduce.formats.text:_next_line", "position = offset - 1", "position = offset"
+    ),
+)
 @given(flow_logs.filter(bool), cut_sizes)
 @example(b"\n\n\n", 1)
 @example(b"a\nb", 2)
