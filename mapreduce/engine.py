@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec
 
@@ -38,7 +39,7 @@ from mapreduce.reducing import tree
 from mapreduce.reducing.partial import Partial
 from mapreduce.result import Result
 from mapreduce.splits.explain import explain
-from mapreduce.splits.plan import Plan, Task, make_plan, settle
+from mapreduce.splits.plan import Plan, make_plan, settle
 
 SHOWN: Final = 10
 """Malformed lines that a run locates."""
@@ -141,16 +142,13 @@ def backend_of(plan: Plan, clock: Clock) -> Iterator[Backend]:
 def map_reduce(plan: Plan, backend: Backend, settings: MapSettings, clock: Clock) -> Partial:
     """Map all splits and merge all partials; check that no line is lost or counted twice."""
 
-    def mapped(task: Task) -> None:
-        clock.lap("map")
-        if not plan.in_this_process:
-            plan.tick(task.size)
-
     count: Callable[[Any], Partial] = partial(map_task, settings=settings)
     tasks: Iterator[Any] = plan.tasks
+    size_of: Callable[[Any], int] = attrgetter("size")
     if plan.in_this_process:  # one task: each costs a partial, and there is nobody to share with
         count = partial(map_splits, settings=settings, tick=plan.tick)
         tasks = iter([plan.splits])
+        size_of = _ticked_already
     total = tree.map_reduce(
         backend,
         count,
@@ -158,13 +156,18 @@ def map_reduce(plan: Plan, backend: Backend, settings: MapSettings, clock: Clock
         done=plan.done,
         wanted=settings.wanted,
         max_keys=settings.max_keys,
-        mapped=mapped,
-        tick=lambda: plan.tick(0),
+        mapped=lambda _task: clock.lap("map"),
+        size_of=size_of,
+        tick=plan.tick,
     )
     plan.ledger.check(total, plan.sources)
     total = replace(total, totals=total.totals.settled())
     clock.lap("reduce")
     return total
+
+
+def _ticked_already(_task: object) -> int:
+    return 0
 
 
 def finish(

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from mapreduce.backends.backend import Backend
+from mapreduce.backends.report import report
 from mapreduce.errors import InputError, MapReduceError
 
 KILLS_PER_RUN: Final = 2
@@ -93,6 +94,14 @@ def meet(place: Path, number: int, _task: object) -> int:
 def sleep(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+def report_slowly(number: int) -> int:
+    """Report so many times one thing in about a second."""
+    for _ in range(number):
+        time.sleep(1 / max(number, 1))
+        report(1)
+    return number
 
 
 def blocked_signals(_task: object) -> set[int]:

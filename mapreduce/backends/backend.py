@@ -28,7 +28,8 @@ class Backend(Protocol):
     """All that the engine asks of whatever runs its functions.
 
     The engine calls it from one thread and never calls ``fetch``, or submits a handle as an
-    argument, before ``wait`` has returned that handle. Whoever has made a backend closes it.
+    argument, before ``wait`` has returned that handle. Whoever has made a backend closes it. A
+    backend may also say how far a call has come: see ``Reporting``.
     """
 
     @property
@@ -54,8 +55,9 @@ class Backend(Protocol):
         """Return the handles of calls that have finished, each handle once.
 
         Waits until at least one has, but no longer than about ``seconds`` (a backend that runs
-        calls in the very thread that waits may take as long as one call). Returns nothing at once
-        if no call is unfinished. Raises what a call has raised: a ``MapReduceError`` as itself.
+        calls in the very thread that waits may take as long as one call). It may return nothing
+        before that, and does so at once if no call is unfinished. Raises what a call has raised: a
+        ``MapReduceError`` as itself.
         """
 
     def fetch(self, handle: Handle, /) -> Any:
@@ -66,6 +68,22 @@ class Backend(Protocol):
 
         The backend can be used for other calls after that.
         """
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """What a backend may have besides, so that a progress bar moves while calls run."""
+
+    def progress(self, handle: Handle, /) -> int:
+        """Return how much an unfinished call has reported so far (see ``report``); 0 if unknown.
+
+        The engine asks for each unfinished call about ten times a second.
+        """
+
+
+def progress_of(backend: Backend) -> Callable[[Handle], int]:
+    """Return what tells how far a call has come; it gives 0 if the backend does not know."""
+    return backend.progress if isinstance(backend, Reporting) else lambda _handle: 0
 
 
 def can_start_processes() -> bool:

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any, Final, cast
 
 from mapreduce.backends.process import WorkerProcess, context_of, start_worker
-from mapreduce.backends.worker import ERROR, packed_call, result_of, send
+from mapreduce.backends.worker import ERROR, REPORT, packed_call, result_of, send
 from mapreduce.errors import WorkerLostError
 
 ATTEMPTS: Final = 4
@@ -44,6 +44,7 @@ class Task:
     call: bytes
     needed: list[Task]
     lost: int = 0
+    reported: int = 0
     answer: bytes = b""
 
     def send(self, connection: Connection) -> None:
@@ -127,6 +128,10 @@ class Pool:
         """Unpickle the result of a task; raises ``TaskError`` if that raises."""
         return result_of(task.answer)
 
+    def progress(self, task: Task, /) -> int:
+        """Return how far any worker has come with a task, also one that was killed since."""
+        return task.reported
+
     def cancel(self) -> None:
         """Forget the unfinished tasks, and kill the workers that are at them."""
         self._waiting.clear()
@@ -159,14 +164,21 @@ class Pool:
                 task.lost -= was_idle  # it died idle: no fault of this task
 
     def _receive(self, connection: Connection) -> Task | None:
-        """Return the task that a worker has answered, or raise its error; bury a dead worker."""
+        """Return the task that a worker has answered, or raise its error.
+
+        Note what the worker reports, and bury a dead worker.
+        """
         try:
             answer = connection.recv_bytes()
         except (EOFError, OSError):
             self._bury(connection)
             return None
         worker = self._workers[connection]
-        task, worker.task = cast(Task, worker.task), None
+        task = cast(Task, worker.task)
+        if answer.startswith(REPORT):
+            task.reported = max(task.reported, int.from_bytes(answer[len(REPORT) :]))
+            return None
+        worker.task = None
         task.finish(answer)
         if answer.startswith(ERROR):
             result_of(answer)

@@ -5,9 +5,10 @@ then, for each position, the result of an earlier call that belongs at that posi
 arguments, as the bytes that its worker has pickled. All parts are received before anything else is
 done, so that parent and worker never both wait for the other to read.
 
-An answer is one byte, ``RESULT`` or ``ERROR``, and then the pickled result or exception. Whatever
-the job's code raises, even ``SystemExit``, is an answer; what cannot be pickled is answered as a
-``TaskError`` with its traceback.
+While a call runs, the worker may say how much it has reported: the byte ``REPORT``, then eight of
+the number. An answer is one byte, ``RESULT`` or ``ERROR``, and then the pickled result or
+exception. Whatever the job's code raises, even ``SystemExit``, is an answer; what cannot be pickled
+is answered as a ``TaskError`` with its traceback.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final
 
+from mapreduce.backends.report import listening
 from mapreduce.errors import MapReduceError, TaskError
 
 SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 SAFE_PATH: Final = "PYTHONSAFEPATH"
 RESULT: Final = b"+"
 ERROR: Final = b"-"
+REPORT: Final = b"."
 
 
 def work(
@@ -43,9 +46,16 @@ def work(
     for other in inherited:
         other.close()  # so that an end of file means that the parent is gone
     set_variable(SAFE_PATH, safe_path)
+
+    def tell(number: int) -> None:
+        connection.send_bytes(REPORT + number.to_bytes(8))
+
     try:
         while True:
-            connection.send_bytes(_answer(_receive(connection)))
+            parts = _receive(connection)
+            with listening(tell):
+                answer = _answer(parts)
+            connection.send_bytes(answer)
     except (EOFError, OSError):
         os._exit(0)
 

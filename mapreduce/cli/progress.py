@@ -1,12 +1,12 @@
-"""A bar on stderr that moves while a run goes on."""
+"""The progress function of the command: it looks for signals, and moves a bar on stderr."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from mapreduce.cli.signals import StopRequest
+from mapreduce.inputs.sources import Source
 from mapreduce.options import Tick
 
 
@@ -14,19 +14,26 @@ from mapreduce.options import Tick
 def progress_bar(stop: StopRequest, total: int | None, *, shown: bool) -> Iterator[Tick]:
     """Yield the progress function of a run: it looks for signals, and moves a bar if ``shown``.
 
-    ``total`` is the bytes of all inputs, ``None`` if that is unknown.
+    ``total`` is the bytes of all inputs, ``None`` if that is unknown. The bar is gone when the
+    block is left.
     """
     stop.check()
     if not shown:
         yield lambda _size: stop.check()
         return
-    from tqdm import tqdm  # noqa: PLC0415 - only where somebody looks
+    from mapreduce.cli.bar import Bar  # noqa: PLC0415 - only where somebody looks
 
-    tqdm.monitor_interval = 0  # no thread: processes are forked
-    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
+    with Bar(total) as bar:
 
         def progress(size: int) -> None:
             stop.check()
-            bar.update(size)
+            bar.advance(size)
 
         yield progress
+
+
+def size_of_all(sources: Iterable[Source]) -> int | None:
+    """Return how many bytes are to be counted; ``None`` if a stream is among the sources."""
+    sizes = [None if one.size is None else one.size - one.start for one in sources]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None

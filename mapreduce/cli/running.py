@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mapreduce.cli.command import Shown
-from mapreduce.cli.progress import progress_bar
+from mapreduce.cli.progress import progress_bar, size_of_all
 from mapreduce.cli.signals import StopRequest
 from mapreduce.cli.summary import summary
 from mapreduce.engine import explain_with, find_inputs, run_with
@@ -44,8 +44,7 @@ def run_job(
         if shown.explain:
             print(*explain_with(job, sources, options), sep="\n")
             return
-        total = sum(source.size or 0 for source in sources) or None
-        with progress_bar(stop, total, shown=_wants_bar(shown)) as progress:
+        with progress_bar(stop, size_of_all(sources), shown=_wants_bar(shown)) as progress:
             result = run_with(job, sources, replace(options, progress=progress))
     except TaskError as error:
         if shown.debug:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
+from mapreduce.backends.report import report
 from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.formats.format import Block
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
@@ -42,8 +43,8 @@ _idle: dict[tuple[str, Mapper], Combiner] = {}
 while it counts, so that what a failed split has left in it reaches no other."""
 
 
-def map_task(task: Split | Batch, settings: MapSettings, *, tick: Tick | None = None) -> Partial:
-    """Count all splits of a task; see ``map_splits``."""
+def map_task(task: Split | Batch, settings: MapSettings, *, tick: Tick = report) -> Partial:
+    """Count all splits of a task, and report how far it has come; see ``map_splits``."""
     return map_splits(task.splits, settings, tick=tick)
 
 

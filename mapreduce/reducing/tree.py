@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from mapreduce.backends.backend import Backend, Handle
+from mapreduce.backends.backend import Backend, Handle, progress_of
 from mapreduce.errors import LimitError
 from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.partial import Partial
@@ -26,13 +26,21 @@ PATIENCE: Final = 0.1
 _END: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
-    """A function, the level of its result, and its arguments."""
+    """A function, the level of its result, its arguments, and how much of its size is done."""
 
     function: Callable[..., Partial]
     level: int
     arguments: tuple[Any, ...]
+    size: int = 0
+    done: int = 0
+
+    def advance(self, reported: int) -> int:
+        """Note how much is done; return how much more that is than ever before."""
+        further = max(0, min(reported, self.size) - self.done)
+        self.done += further
+        return further
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,39 +105,47 @@ def map_reduce(
     wanted: int,
     max_keys: int = sys.maxsize,
     mapped: Callable[[Any], object],
-    tick: Callable[[], object] = lambda: None,
+    size_of: Callable[[Any], int] = lambda _task: 0,
+    tick: Callable[[int], object] = lambda _size: None,
 ) -> Partial:
     """Map every task and merge all partials into one; keep the first ``wanted`` rejects.
 
     A task is a split, or whatever ``map_task`` takes; it is taken from ``tasks`` only when the
     backend has room for it. ``done`` are partials that are there already. ``mapped`` is called with
-    each task when it has been mapped, and ``tick`` at least ten times a second unless the backend
-    works in this thread. Both may raise to end the run. Raises ``LimitError`` for more than
-    ``max_keys`` distinct keys.
+    each task when it has been mapped. ``tick`` is called at least ten times a second, unless the
+    backend works in this thread, with how much more of the tasks has been mapped: in the end all of
+    ``size_of`` each task, whatever workers were lost. Both may raise to end the run. Raises
+    ``LimitError`` for more than ``max_keys`` distinct keys.
     """
     merging = Merging(wanted, max_keys)
     ready, remaining, unfinished = _Ready(done), iter(tasks), dict[Handle, _Call]()
+    progress = progress_of(backend)
     try:
         while True:
             while len(unfinished) < backend.capacity:
-                call = _next_call(ready, remaining, map_task, merging)
+                call = _next_call(ready, remaining, map_task, size_of, merging)
                 if call is None:
                     break
                 unfinished[backend.submit(call.function, *call.arguments)] = call
             if not unfinished:
                 return ready.whole(backend)
-            tick()
+            tick(sum(call.advance(progress(handle)) for handle, call in unfinished.items()))
             for handle in backend.wait(PATIENCE):
                 call = unfinished.pop(handle)
                 ready.add(call.level, handle)
                 if call.function is map_task:
                     mapped(*call.arguments)
+                    tick(call.advance(call.size))
     finally:
         backend.cancel()
 
 
 def _next_call(
-    ready: _Ready, tasks: Iterator[Any], map_task: Callable[[Any], Partial], merging: Merging
+    ready: _Ready,
+    tasks: Iterator[Any],
+    map_task: Callable[[Any], Partial],
+    size_of: Callable[[Any], int],
+    merging: Merging,
 ) -> _Call | None:
     """Return what can be done now, or ``None`` if that depends on what is unfinished.
 
@@ -140,7 +156,7 @@ def _next_call(
     if pair := ready.take_pair():
         return _Call(merging, *pair)
     if (task := next(tasks, _END)) is not _END:
-        return _Call(map_task, 0, (task,))
+        return _Call(map_task, 0, (task,), size_of(task))
     pair = ready.take_lowest_pair()
     return _Call(merging, *pair) if pair else None
 

@@ -23,7 +23,7 @@ from executor_backend import ExecutorBackend
 from faulty import map_over
 
 from mapreduce import Backend, Reject, UsageError, run
-from mapreduce.backends.backend import adapt_backend
+from mapreduce.backends.backend import Reporting, adapt_backend, progress_of
 from mapreduce.backends.pool import Pool
 from mapreduce.backends.this_process import ThisProcess
 from mapreduce.errors import InputError, LimitError, WorkerLostError
@@ -213,6 +213,24 @@ def test_a_run_that_was_left_early_gives_nothing_to_the_next(backend: Backend) -
         assert result in range(0, 100, 2)
         break
     assert sorted(map_over(backend, faulty.double, [100, 101])) == [200, 202]
+
+
+def test_a_call_that_reports_is_seen_to_come_further(backend: Backend) -> None:
+    """A backend that cannot tell says 0."""
+    progress = progress_of(backend)
+    for numbers in [(30, 20), (0, 10)]:  # what the second two report begins with nothing
+        calls = {backend.submit(faulty.report_slowly, number): number for number in numbers}
+        seen: dict[Any, list[int]] = {handle: [] for handle in calls}
+        left = set(calls)
+        while left:
+            left -= set(backend.wait(0.02))
+            for handle in left:
+                seen[handle].append(progress(handle))
+        for handle, number in calls.items():
+            assert seen[handle] == sorted(seen[handle])
+            assert set(seen[handle]) <= set(range(number + 1))
+            if isinstance(backend, Reporting) and number:
+                assert len(set(seen[handle])) > 2
 
 
 # Whole runs

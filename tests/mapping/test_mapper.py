@@ -18,6 +18,7 @@ from naive import count_flow_logs, lines_of
 from promises import change, promise
 
 from mapreduce import FieldMapper, LineMapper, Malformed, Totals
+from mapreduce.backends.report import report
 from mapreduce.errors import InputError, TaskError
 from mapreduce.inputs.sources import Source, find_sources
 from mapreduce.jobs.flowlogs.job import FlowLogs
@@ -40,7 +41,7 @@ def _cold() -> Iterator[None]:
 def map_split(
     split: Split, mapper: Mapper, *, tick: Callable[[int], None] | None = None, **settings: Any
 ) -> Partial:
-    return mapper_module.map_task(split, MapSettings(mapper, **settings), tick=tick)
+    return mapper_module.map_task(split, MapSettings(mapper, **settings), tick=tick or report)
 
 
 def splits_of(path: Path, size: int) -> list[Split]:

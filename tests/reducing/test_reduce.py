@@ -187,16 +187,40 @@ def test_nothing_is_awaited_when_nothing_can_come_any_more(number: int) -> None:
     arrived: list[int] = []
     when_ticked: list[int] = []
 
-    def tick() -> None:
+    def tick(_size: int) -> None:
         when_ticked.append(len(arrived))
 
     map_reduce(ThisProcess(), one_split, range(number), wanted=0, mapped=arrived.append, tick=tick)
     assert len(arrived) == number
-    assert len(when_ticked) == max(0, 2 * number - 1)  # once for each call
+    assert len(when_ticked) == max(0, 3 * number - 1)  # once for each call, and each task
+
+
+class Boastful(AnyOrder):
+    """Reports anything of its unfinished calls: less than before, and more than there is."""
+
+    def progress(self, _call: Call, /) -> int:
+        return self.chance.randrange(-50, 150)
+
+
+@given(st.lists(st.integers(0, 100), max_size=20), CAPACITIES, st.randoms())
+def test_what_is_told_never_goes_back_nor_beyond_the_sizes_of_the_tasks(
+    sizes: list[int], capacity: int, chance: random.Random
+) -> None:
+    ticks, mapped = [0], list[int]()
+
+    def check(size: int) -> None:
+        assert size >= 0
+        ticks.append(size)
+        assert sum(mapped[:-1]) <= sum(ticks) <= sum(sizes)
+
+    backend = Boastful(capacity, chance)
+    options: dict[str, Any] = {"size_of": int, "mapped": mapped.append, "tick": check}
+    map_reduce(backend, one_split, sizes, wanted=0, **options)
+    assert sum(ticks) == sum(sizes)
 
 
 def test_a_run_that_ends_early_leaves_nothing_in_the_backend() -> None:
-    def stop() -> None:
+    def stop(_size: int) -> None:
         raise InterruptedError("enough")
 
     backend = ThisProcess()
