@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from mapreduce.formats.compressed import Compressed, Decoder
@@ -12,7 +11,6 @@ from mapreduce.formats.compressed import Compressed, Decoder
 _MEMBER: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 
 
-@dataclass(frozen=True)
 class Bzip2(Compressed):
     """Members of bzip2; zeros may stand behind each of them, as behind those of gzip."""
 

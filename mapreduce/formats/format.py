@@ -97,6 +97,12 @@ class Format:
     is_plain: ClassVar[bool] = False
     unit: ClassVar[str] = "byte"
 
+    def __eq__(self, other: object) -> bool:  # a format without fields need not be a dataclass
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
     def recognises(self, head: bytes, /) -> bool:
         """Return whether an input that begins with these (at most ``HEAD``) bytes is of it."""
         raise NotImplementedError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from mapreduce.formats.compressed import Compressed, Decoder
@@ -16,7 +15,6 @@ _DEFLATE: Final = 8
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 
 
-@dataclass(frozen=True)
 class Gzip(Compressed):
     """Members of gzip; zeros may stand behind each of them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from typing import BinaryIO, Final
 
@@ -23,10 +24,10 @@ FORMATS: Final[tuple[Format, ...]] = (Gzip(), Zstd(), Xz(), Bzip2(), Parquet(), 
 """The first one that recognises an input is its format."""
 
 
-_BY_BYTE: Final = [
-    [one for one in FORMATS if one.begins is None or first in one.begins] for first in range(256)
-]
-"""Those of the table that an input may be that begins with a byte: most can be at most six."""
+@cache
+def _formats_of(first: int) -> tuple[Format, ...]:
+    """Return the formats of an input that begins with a byte: most bytes leave six at most."""
+    return tuple(one for one in FORMATS if one.begins is None or first in one.begins)
 
 
 def find_format(head: bytes) -> Format:
@@ -34,7 +35,7 @@ def find_format(head: bytes) -> Format:
     if not head:
         return TEXT
     head = head[:HEAD]
-    return next(one for one in _BY_BYTE[head[0]] if one.recognises(head))
+    return next(one for one in _formats_of(head[0]) if one.recognises(head))
 
 
 def read_stream(

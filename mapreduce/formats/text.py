@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final
 
 from mapreduce.errors import InputError
@@ -35,7 +34,6 @@ PROBE: Final = 64 << 10
 """Bytes that are read at once to find where a line begins."""
 
 
-@dataclass(frozen=True)
 class Text(Format):
     """Lines of text. What nothing else recognises is taken for text."""
 

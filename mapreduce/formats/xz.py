@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mapreduce.formats.compressed import Compressed, Decoder
 
 
-@dataclass(frozen=True)
 class Xz(Compressed):
     """Streams of xz; zeros may stand behind each of them."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from mapreduce.errors import UsageError, install_hint
@@ -18,7 +17,6 @@ _SINGLE_SEGMENT: Final = 0x20
 _ID_SIZES: Final = (0, 1, 2, 4)
 
 
-@dataclass(frozen=True)
 class Zstd(Compressed):
     """Frames of zstd. What may stand behind them is a skippable frame, and no padding."""
 

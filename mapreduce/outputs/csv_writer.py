@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from mapreduce.outputs.table import CsvRows, Row, Table, row_pieces
@@ -17,7 +16,6 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _SPECIAL = re.compile(r'[,"\r\n]')
 
 
-@dataclass(frozen=True, slots=True)
 class CsvWriter:
     """Writes a header and rows; ``excel_safe`` puts an apostrophe before every formula."""
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mapreduce.errors import JobError, printable
 from mapreduce.outputs.table import Row, Table, row_pieces, said_of
 
 
-@dataclass(frozen=True, slots=True)
 class JsonLinesWriter:
     """Writes one object a line, without a header.
 

@@ -21,6 +21,12 @@ class Measure:
 
     name: str = ""
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
     def merge(self, left: Any, right: Any, /) -> Any:
         """Return one value for two values of the same key."""
         raise NotImplementedError(f"{type(self).__name__} needs a method merge")
@@ -55,7 +61,6 @@ class Sum(Measure):
         return None
 
 
-@dataclass(frozen=True)
 class Smallest(Measure):
     """The smallest of all values."""
 
@@ -63,7 +68,6 @@ class Smallest(Measure):
         return min(left, right)
 
 
-@dataclass(frozen=True)
 class Largest(Measure):
     """The largest of all values."""
 

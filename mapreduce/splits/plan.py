@@ -47,8 +47,9 @@ Count = Callable[[Any], "Partial"]
 class Plan:
     """What is going to be done: the sources as splits, how they are batched, and who counts.
 
-    ``splits`` are cut when they are taken. ``workers`` processes count at most; ``may_stay`` says
-    that this process counts a small input. ``reason`` says in words why.
+    ``splits`` are cut when they are taken. ``workers`` processes count at most. ``may_stay`` says
+    that this process counts a small input, and ``needs_others`` that it counts nothing. ``reason``
+    says in words why.
     """
 
     sources: Sequence[Source]
@@ -56,6 +57,7 @@ class Plan:
     pace: Pace
     workers: int
     may_stay: bool
+    needs_others: bool
     batch_cost: int
     reason: str
     tick: Tick
@@ -67,8 +69,11 @@ class Plan:
 
     @property
     def in_this_process(self) -> bool:
-        """Whether no other process counts, and no backend of the caller's."""
-        return self.workers == 1 and self.backend is None
+        """Whether this process counts: not what the caller's backend counts, and no objects in S3.
+
+        A signal cannot stop a process that waits for a server.
+        """
+        return self.workers == 1 and self.backend is None and not self.needs_others
 
     @property
     def tasks(self) -> Iterator[Task]:
@@ -101,6 +106,7 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         pace,
         workers,
         may_stay=not remote and backend is None,
+        needs_others=remote,
         batch_cost=1 if options.split_size else max(SMALLEST, cost // (TASKS_PER_WORKER * workers)),
         reason=_reason(small, stuck, most, options),
         notes=() if small or not stuck else (f"counted in one process: {stuck}",),
