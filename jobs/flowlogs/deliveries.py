@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from mapreduce import UsageError
-from mapreduce.errors import printable
+from mapreduce import UsageError, printable
 
 _PLAIN: Final = re.compile(
     r"(?:^|/)AWSLogs/(?:o-\w+/)?(?P<account>\d+)/(?:[^/]+/(?:(?P<region>[a-z][a-z0-9-]*)/"
