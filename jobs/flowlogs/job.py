@@ -193,14 +193,30 @@ def flowlogs(
     region: Annotated[list[str] | None, "Only logs of this region; repeatable."] = None,
 ) -> FlowLogs:
     """Count AWS VPC flow-log records by tag and by destination port and protocol."""
-    selector = parse_selection(since, until, account or (), region or ())
-    question = parse_question(by, measure or ["flows"], action)
+    accounts, regions = _listed("account", account), _listed("region", region)
+    selector = parse_selection(since, until, accounts, regions)
+    question = parse_question(_joined("by", by), _listed("measure", measure) or ["flows"], action)
     if question.is_tagged and lookup is None:
         raise UsageError("--lookup is missing: a CSV with the columns dstport, protocol and tag")
-    layout = parse_format(log_format)
+    layout = parse_format(_joined("log_format", log_format, " "))
     if layout != DEFAULT:
         layout.checked("--log-format", question.needed)
     if lookup is None:
         return FlowLogs({}, (), layout, question, selector)
     tags = read_lookup(lookup, on_conflict=on_conflict)
-    return FlowLogs(tags, (lookup,), layout, question, selector)
+    return FlowLogs(tags, (Path(lookup),), layout, question, selector)
+
+
+def _joined(option: str, value: object, separator: str = ",") -> str:
+    """Return one text for several, as a caller may well write them."""
+    return value if isinstance(value, str) else separator.join(_listed(option, value))
+
+
+def _listed(option: str, value: object) -> list[str]:
+    """Return the texts of an option that takes several; one text is a list of one."""
+    texts = [value] if isinstance(value, str) else value or ()
+    if isinstance(texts, Iterable) and not isinstance(texts, bytes):
+        texts = [*texts]
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise UsageError(f"{option}: {value!r} is neither a text nor a list of texts")

@@ -35,14 +35,14 @@ class _BadRow(ValueError):  # noqa: N818 - one of many, gathered into one UsageE
     """What is wrong with a row, and what to do."""
 
 
-def read_lookup(path: Path, *, on_conflict: OnConflict = "error") -> dict[Pair, str]:
+def read_lookup(path: Path | str, *, on_conflict: OnConflict = "error") -> dict[Pair, str]:
     """Return the tag of each (dstport, protocol number) in a CSV with those columns.
 
     The header is required; columns may stand in any order, others are ignored, and so are blanks
     around values. ``on_conflict`` says which of two tags of one pair holds. Raises ``UsageError``
     that names every bad row (the first 20) by file, line number and remedy.
     """
-    table = _Table(on_conflict)
+    path, table = Path(path), _Table(on_conflict)
     bad: list[tuple[int, str]] = []
     rows = _rows(_text(path), bad)
     try:
@@ -122,10 +122,20 @@ def _columns(header: Sequence[str]) -> list[int]:
     for column in COLUMNS:
         if names.count(column) != 1:
             fault = "is missing" if column not in names else "stands there twice"
+            looks = _separator_in(header)
             raise _BadRow(
-                f"the column {column!r} {fault}; the first line must be {','.join(COLUMNS)}"
+                f"the column {column!r} {fault}; the first line must be "
+                f"{','.join(COLUMNS)}{f', and {looks} stand there' if looks else ''}"
             )
     return [names.index(column) for column in COLUMNS]
+
+
+def _separator_in(header: Sequence[str]) -> str:
+    """Return what seems to separate the columns of a header where there are no commas."""
+    if len(header) > 1:
+        return ""
+    separators = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+    return next((name for one, name in separators.items() if one in "".join(header)), "")
 
 
 def _values(row: Sequence[str], columns: Sequence[int], width: int) -> tuple[int, int, str]:

@@ -149,7 +149,6 @@ def test_two_hundred_thousand_rows_are_all_read(read: Read) -> None:
         ("\n\n", 1),
         ("dstport,protocol\n80,tcp\n", 1),
         ("443,tcp,web\n", 1),
-        ("dstport;protocol;tag\n443;tcp;web\n", 1),
         ("\n\ndstport,protocol,label\n", 3),
     ],
 )
@@ -162,6 +161,23 @@ def test_a_missing_column_is_named_with_the_header_to_write(
         "the first line must be dstport,protocol,tag",
         line,
     )
+
+
+@pytest.mark.parametrize(
+    ("separator", "what"),
+    [(";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (" ", "blanks"), ("; ", "semicolons")],
+)
+def test_another_separator_is_named(refuse: Refuse, separator: str, what: str) -> None:
+    (line,) = refuse(separator.join(["dstport", "protocol", "tag"]) + "\n")
+    assert line == (
+        "lookup.csv:1: the column 'dstport' is missing; "
+        f"the first line must be dstport,protocol,tag, and {what} stand there"
+    )
+
+
+def test_a_path_may_be_a_text(table: Path) -> None:
+    table.write_text(f"{HEADER}443,tcp,web\n")
+    assert read_lookup(str(table)) == {(443, TCP): "web"}
 
 
 @pytest.mark.parametrize("column", ["dstport", "protocol", "tag"])

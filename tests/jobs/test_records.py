@@ -305,8 +305,35 @@ def test_measures_are_the_same_by_any_number_of_workers(
 
 
 @pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ({"measure": "bytes,flows"}, {"measure": ["bytes", "flows"]}),
+        ({"by": ["dstport", "protocol"]}, {"by": "dstport,protocol"}),
+        ({"log_format": ("dstport", "protocol")}, {"log_format": "dstport protocol"}),
+        ({"account": "123456789012"}, {"account": ["123456789012"]}),
+        ({"region": ("eu-west-1",)}, {"region": ["eu-west-1"]}),
+    ],
+)
+def test_a_text_and_a_list_of_texts_are_the_same(
+    tmp_path: Path, written: dict[str, Any], same: dict[str, Any]
+) -> None:
+    path = tmp_path / "lookup.csv"
+    path.write_text("dstport,protocol,tag\n443,tcp,web\n")
+    job = flowlogs(str(path), **written)  # type: ignore[arg-type]
+    assert job == flowlogs(path, **same)
+    assert job.side_inputs == (path,)
+
+
+@pytest.mark.parametrize(
     ("arguments", "fault"),
     [
+        ({"measure": 7}, "measure: 7 is neither a text nor a list of texts"),
+        ({"by": [1, 2]}, "by: [1, 2] is neither a text nor a list of texts"),
+        ({"by": b"dstport"}, "by: b'dstport' is neither a text nor a list of texts"),
+        (
+            {"by": "Dst,protocol"},
+            "--by: 'Dst' is no name of a field; there are version, account-id",
+        ),
         ({"by": "dstport,,protocol"}, "--by: '' is no name of a field"),
         ({"by": "Dst"}, "--by: 'Dst' is no name of a field"),
         ({"by": "dstport,dstport"}, "--by: names one twice"),
