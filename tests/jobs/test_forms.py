@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LOOKUP, WriteLogs, record
+from conftest import LOOKUP, ReadStdin, WriteLogs, record
 
 from mapreduce import InputError, MapReduceError, Result, UsageError, run
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
@@ -392,3 +392,26 @@ def test_a_log_of_which_no_record_has_the_layout_fails_and_names_the_option(
     with pytest.raises(MapReduceError, match="name their fields in order with --log-format") as it:
         run(FLOWS, write_logs((b"3" + record()[1:] + b"\n") * 3))
     assert it.value.exit_code == 1
+
+
+def test_the_first_line_of_a_stream_that_is_not_empty_decides(
+    tmp_path: Path, read_stdin: ReadStdin
+) -> None:
+    (tmp_path / "log").write_bytes(b"\n \r\nprotocol region dstport\n6 eu 443\n")
+    read_stdin(tmp_path / "log")
+    assert pairs(run(FLOWS, ["-"])) == [(443, "tcp", 1)]
+
+
+def test_a_second_carriage_return_belongs_to_the_last_field_of_a_located_line(
+    write_logs: WriteLogs,
+) -> None:
+    found = run(FLOWS, write_logs(record() + b"\r\n" + NO_FLOW + b"\r\r\n"))
+    assert figures(found) == (1, 0, 1)
+    assert [one.reason for one in found.rejects] == [
+        r"dstport '-' is not 0 to 65535 (log-status 'NODATA\r')"
+    ]
+
+
+def test_a_blank_within_a_value_of_a_needed_column_is_told(write_logs: WriteLogs) -> None:
+    found = run(FLOWS, write_logs(b"dstport,protocol\n4 3,6\n443,6\n"))
+    assert [one.reason for one in found.rejects] == ["a value with a blank in it"]
