@@ -42,6 +42,11 @@ def test_pickles_are_read_only_where_our_own_processes_write_them() -> None:
     assert using("multiprocessing.reduction.ForkingPickler") == {"worker.py"}
 
 
-@pytest.mark.parametrize("forbidden", ["eval", "exec", "compile", "subprocess", "mmap", "tempfile"])
+def test_nobody_but_the_fork_server_asks_where_temporary_files_go() -> None:
+    """Its socket lies there; every file of ours lies beside what it becomes."""
+    assert using("tempfile") == {"process.py"}
+
+
+@pytest.mark.parametrize("forbidden", ["eval", "exec", "compile", "subprocess", "mmap"])
 def test_what_has_no_place_here_is_not_used(forbidden: str) -> None:
     assert using(forbidden) == set()

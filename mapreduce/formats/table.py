@@ -25,7 +25,7 @@ FORMATS: Final[tuple[Format, ...]] = (Gzip(), Zstd(), Xz(), Bzip2(), Parquet(), 
 
 
 @cache
-def _formats_of(first: int) -> tuple[Format, ...]:
+def formats_of(first: int) -> tuple[Format, ...]:
     """Return the formats of an input that begins with a byte: most bytes leave six at most."""
     return tuple(one for one in FORMATS if one.begins is None or first in one.begins)
 
@@ -35,7 +35,7 @@ def find_format(head: bytes) -> Format:
     if not head:
         return TEXT
     head = head[:HEAD]
-    return next(one for one in _formats_of(head[0]) if one.recognises(head))
+    return next(one for one in formats_of(head[0]) if one.recognises(head))
 
 
 def read_stream(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_writer import MarkdownWriter
 from promises import change, promise
 
-from mapreduce import KeyCount, LineMapper, Table, run
+from mapreduce import Table
 from mapreduce.errors import JobError
 from mapreduce.outputs import writers
 from mapreduce.outputs.csv_writer import CsvWriter
@@ -114,27 +114,10 @@ def test_json_refuses_two_columns_of_one_title() -> None:
         list(table_text(Table("t.jsonl", ("Key", "Key"), [("a", "b")])))
 
 
-class MarkdownWriter:
-    """A format that somebody adds: a table for a web page."""
-
-    suffixes: Sequence[str] = (".md",)
-
-    def text(self, table: Table, *, excel_safe: bool = False) -> Iterator[bytes]:
-        rule = ("---",) * len(table.header)
-        for row in (table.header, rule, *table.rows):
-            cells = (re.sub(r"([|\\])", r"\\\1", str(value)) for value in row)
-            yield f"| {' | '.join(cells)} |\n".encode("utf-8", "surrogateescape")
-
-
-def test_a_new_format_is_one_writer_and_one_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_malformed_lines_are_csv_where_a_format_cannot_join_its_lines(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writers, "WRITERS", (*WRITERS, MarkdownWriter()))
-    (tmp_path / "in").write_bytes(b"a a b|c\n")
-    job = KeyCount(LineMapper(bytes.split), "t.md", ("Word", "Count"))
-    run(job, [tmp_path / "in"], output=tmp_path / "out")
-    text = "| Word | Count |\n| --- | --- |\n| a | 2 |\n| b\\|c | 1 |\n"
-    assert (tmp_path / "out" / "t.md").read_text() == text
     assert isinstance(line_writer_of("r.md"), CsvWriter)
 
 
