@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,8 +66,8 @@ def prove(promise: Promise, project: Path) -> tuple[bool, str]:
             path.write_bytes(content)
     if code not in (0, 1):
         return False, f"NOT RUN:\n{said}"
-    why = [line for line in said.splitlines() if line.startswith("E  ") or "Timeout" in line]
-    return code == 1, (why or [""])[0][4:].strip()[:120]
+    failed = re.search(r"^FAILED .+? - (.+)$", said, re.MULTILINE)
+    return code == 1, failed[1] if failed else ""
 
 
 def break_promise(changes: Sequence[Change], project: Path) -> None:
@@ -91,7 +92,8 @@ def run_tests(tests: Iterable[str], project: Path, *more: str) -> tuple[int, str
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--timeout", str(SECONDS)]
     command = [sys.executable, "-P", "-m", "pytest", *options, *more]
     command += [f"tests/{test}" for test in tests]
-    environment = {**os.environ, "PYTHONPATH": f"{project}{os.pathsep}{project / 'tests'}"}
+    path = f"{project}{os.pathsep}{project / 'tests'}"
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "240"}
     done = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False
     )
@@ -111,6 +113,8 @@ def main(words: Sequence[str]) -> int:
     if words == ["--write"]:
         TABLE.write_text(table_of(promises))
         return 0
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(signum, signal.SIG_DFL)  # nohup and a shell's "&" ignore what tests send
     wanted = [promise for promise in promises if all(word in repr(promise) for word in words)]
     unseen = 0
     with tempfile.TemporaryDirectory() as directory:

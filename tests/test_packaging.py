@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from promises import becomes, change_text, promise
 
 from mapreduce import __version__, errors
 from mapreduce.errors import DISTRIBUTION, install_hint
@@ -90,6 +91,10 @@ def test_no_text_of_ours_names_the_package_of_a_stranger() -> None:
     assert bare.search("`python -m pip install -U mapreduce`"), "the pattern finds nothing"
 
 
+@promise(
+    "Advice to install names our distribution, and not that of a stranger",
+    broken_by=becomes("mapreduce.errors:DISTRIBUTION", "'mapreduce'"),
+)
 def test_the_distribution_is_named_as_its_own_advice_says() -> None:
     assert PROJECT["name"] == DISTRIBUTION
 
@@ -251,6 +256,10 @@ def test_the_sdist_holds_the_whole_project(built: Built) -> None:
     assert {"tests/conftest.py", "data/lookup.csv", "mapreduce/kernel/_native.h"} <= built.sdist
 
 
+@promise(
+    "A wheel holds the jobs",
+    broken_by=change_text("pyproject.toml", '"mapreduce.jobs.flowlogs",', ""),
+)
 def test_the_wheel_holds_the_jobs_and_nothing_at_the_top_but_mapreduce(built: Built) -> None:
     code = {name for name in built.wheel if name.endswith(".py")}
     package = {name for name in built.project if name.startswith("mapreduce/")}

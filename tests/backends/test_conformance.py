@@ -21,6 +21,7 @@ import faulty
 import pytest
 from executor_backend import ExecutorBackend
 from faulty import map_over
+from promises import becomes, change, promise
 
 from mapreduce import Backend, Reject, UsageError, run
 from mapreduce.backends.backend import Reporting, adapt_backend, progress_of
@@ -243,6 +244,10 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
+@promise(
+    "A run gives the same on every backend",
+    broken_by=becomes("mapreduce.backends.this_process:_value", "return argument"),
+)
 @pytest.mark.parametrize("split_size", [100, 5000, None])
 def test_a_run_gives_the_same_on_every_backend(
     backend: Backend, log: Path, split_size: int | None
@@ -270,6 +275,15 @@ def test_progress_is_the_size_of_what_was_counted(backend: Backend, log: Path) -
     assert sum(ticks) == log.stat().st_size
 
 
+@promise(
+    "What a worker knows of keys is gone with the run",
+    broken_by=[
+        change("mapreduce.mapping.task:map_splits", "(settings.run, mapper)", "('', mapper)"),
+        change("mapreduce.mapping.task:_take_combiner", "(run, mapper)", "('', mapper)"),
+        becomes("mapreduce.mapping.task:_forget_other_runs", "pass"),
+        becomes("mapreduce.mapping.task:forget_combiners", "pass"),
+    ],
+)
 def test_what_a_worker_knows_of_keys_is_gone_with_the_run(backend: Backend, tmp_path: Path) -> None:
     """Else the third run would fail, as if its input had more keys than it has."""
     for number in range(4):
@@ -289,6 +303,10 @@ class FarAway(ThisProcess):
     sees_local_files = False
 
 
+@promise(
+    "Files are refused that the workers of a backend cannot open",
+    broken_by=becomes("mapreduce.splits.plan:_check_reach", "pass"),
+)
 def test_local_files_are_refused_if_the_workers_cannot_open_them(log: Path) -> None:
     with pytest.raises(UsageError, match="do not see the files of this machine"):
         run(count("1"), [log], backend=FarAway())

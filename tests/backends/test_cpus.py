@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from promises import becomes, promise
 
 from mapreduce.backends.cpus import usable_cpus
 
@@ -22,6 +23,10 @@ def eight_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
 
 
+@promise(
+    "A quota of a control group limits the number of workers",
+    broken_by=becomes("mapreduce.backends.cpus:_quotas", "return iter(())"),
+)
 @pytest.mark.usefixtures("eight_cpus")
 @pytest.mark.parametrize(
     ("membership", "files", "expected"),

@@ -318,6 +318,14 @@ def kill_helpers(kind: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+@promise(
+    "Workers end with the pool although their fork server was killed",
+    broken_by=change(
+        "mapreduce.backends.process:WorkerProcess.of",
+        "start_method == 'forkserver' and ...",
+        "False",
+    ),
+)
 def test_workers_outlive_their_fork_server_and_end_with_the_pool() -> None:
     with Pool(2, start_method="forkserver") as pool:
         calls = {pool.submit(faulty.sleep, 0.5) for _ in range(2)}

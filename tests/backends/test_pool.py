@@ -322,6 +322,10 @@ def test_a_closed_pool_starts_no_process() -> None:
 # Machines that have less than is asked for
 
 
+@promise(
+    "A run goes on with as many processes as the system allows",
+    broken_by=change("mapreduce.backends.pool:Pool._hire", "not self._workers", "True"),
+)
 def test_a_pool_goes_on_with_the_processes_that_it_may_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -349,6 +353,10 @@ def test_no_process_at_all_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -
         pool.submit(faulty.double, 1)
 
 
+@promise(
+    "A long TMPDIR is no obstacle to a fork server",
+    broken_by=change("mapreduce.backends.process:context_of", "len(...) > LONGEST_TMPDIR", "False"),
+)
 def test_a_directory_too_long_for_a_socket_is_no_obstacle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

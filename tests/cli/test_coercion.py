@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import typer
+from promises import change, promise
 from typer.core import TyperCommand
 from typer.main import get_command
 
@@ -101,6 +102,12 @@ def test_variables_of_the_environment_are_read_as_by_typer(
     assert values(PlainCommand, []) == values(TyperCommand, [])
 
 
+@promise(
+    "A number with an underscore or in another script is refused",
+    broken_by=change(
+        "mapreduce.cli.coercion:_to_int", "not WHOLE_NUMBER.fullmatch(str(value))", "False"
+    ),
+)
 @pytest.mark.parametrize(
     "line", ["--number=4_4", "--number=\u0664", "--number= 4", f"--number={'9' * 5000}", "--path="]
 )

@@ -28,7 +28,7 @@ from typing import IO, Final
 import pytest
 from conftest import without_manifest
 from faulty import Process, processes, wait_until, workers_of
-from promises import change, promise
+from promises import becomes, change, promise
 
 from mapreduce.cli.signals import StopRequest
 from mapreduce.errors import Stopped
@@ -465,6 +465,14 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
         assert run.found() == large.tables
 
 
+@promise(
+    "A run under nohup outlives its terminal",
+    broken_by=change(
+        "mapreduce.cli.signals:StopRequest.take_over",
+        "signal.getsignal(signum) is not signal.SIG_IGN",
+        "True",
+    ),
+)
 def test_a_run_under_nohup_outlives_its_terminal(large: Large, output: Path) -> None:
     nohup = "import os, sys; os.execvp('nohup', ['nohup', sys.executable, '-m', 'mapreduce'"
     with running(output, str(large.path), command=("-c", nohup + ", *sys.argv[1:]])")) as run:
@@ -490,6 +498,10 @@ mapreduce()
 """
 
 
+@promise(
+    "Ctrl-C is one line, even before anything has begun",
+    broken_by=change("mapreduce.__main__:_run", "KeyboardInterrupt", "ZeroDivisionError"),
+)
 @pytest.mark.parametrize("module", ["mapreduce.cli", "mapreduce.cli.signals"])
 def test_ctrl_c_before_the_signals_are_taken_over_is_one_line(module: str, output: Path) -> None:
     with running(output, str(SAMPLE), command=("-c", INTERRUPTED_IMPORT, module)) as run:
@@ -510,6 +522,10 @@ def stop() -> Iterator[StopRequest]:
         signal.signal(signum, handler)
 
 
+@promise(
+    "SIGHUP and SIGQUIT end a run as SIGTERM does",
+    broken_by=becomes("mapreduce.cli.signals:SIGNALS", "(signal.SIGINT, signal.SIGTERM)"),
+)
 @signals
 def test_a_signal_is_noted_and_raised_by_the_next_check(
     stop: StopRequest, signum: signal.Signals

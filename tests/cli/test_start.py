@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from promises import becomes, change, promise
 
 import mapreduce
 
@@ -54,6 +55,10 @@ def hostile(tmp_path: Path) -> Path:
     return directory
 
 
+@promise(
+    "Nothing is imported from the current directory",
+    broken_by=becomes("mapreduce.__main__:_leave_current_directory", "pass"),
+)
 @pytest.mark.parametrize(
     ("command", "method"),
     [
@@ -82,6 +87,12 @@ def test_nothing_is_imported_from_the_current_directory(
     assert "2 processes" in done.stderr
 
 
+@promise(
+    "No worker imports from the current directory",
+    broken_by=change(
+        "mapreduce.backends.process:_helpers_prepared", "set_variable(SAFE_PATH, before)", "pass"
+    ),
+)
 def test_a_worker_has_the_environment_of_its_parent() -> None:
     """The variable that keeps the current directory off is set only while a worker starts."""
     script = (

@@ -12,6 +12,7 @@ import pytest
 from conftest import record
 from hypothesis import example, given
 from hypothesis import strategies as st
+from promises import becomes, promise
 
 from mapreduce import run
 from mapreduce.errors import InputError
@@ -57,6 +58,10 @@ def unpack(data: bytes, read_size: int) -> bytes:
     return b"".join(decompress(pieces, Gzip(), "x", 1000))
 
 
+@promise(
+    "A header of gzip may be long",
+    broken_by=becomes("mapreduce.formats.gzipped:LONGEST_HEADER", "10"),
+)
 @pytest.mark.parametrize("library", ["isal", "zlib"])
 @given(st.lists(members, min_size=1, max_size=4), st.integers(1, 200))
 @example([member(b"text", b"x" * 40_000, b"name", b"comment", True)], 1000)

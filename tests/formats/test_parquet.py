@@ -13,6 +13,7 @@ import pytest
 from conftest import LOOKUP, run_or_refuse
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import becomes, change, promise
 
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import InputError, NothingCountedError, install_hint
@@ -140,6 +141,14 @@ def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
         run(wordcount(), [write(tmp_path / "a.parquet", [record_of(443, 6, "OK")])])
 
 
+@promise(
+    "Columns of Parquet are found by name, and never by position",
+    broken_by=change(
+        "mapreduce.mapping.fields:FieldMapper.for_columns",
+        "_named(...) if self.names else _numbered(...)",
+        "_numbered(numbers, names)",
+    ),
+)
 def test_columns_are_found_by_name_and_never_by_position(tmp_path: Path) -> None:
     """However they are ordered and written, and whatever else is there."""
     columns = {
@@ -196,6 +205,10 @@ def test_a_value_is_the_text_that_a_log_would_have(
     assert run(count("1"), [tmp_path / "a.parquet"]).counts == Counter(texts)
 
 
+@promise(
+    "A whole float of Parquet is the integer that a log would have",
+    broken_by=change("mapreduce.formats.rows:_text_of", "pc.coalesce(whole, there)", "there"),
+)
 @given(
     st.lists(st.integers(-(2**60), 2**60) | st.none() | st.floats(allow_subnormal=False)),
 )
@@ -247,6 +260,10 @@ def test_rows_are_numbered_on_from_batch_to_batch(
     assert [one.offset for one in run(FLOWS, [path]).rejects] == [*range(9)]
 
 
+@promise(
+    "A malformed row of Parquet lies where its number in the file says",
+    broken_by=change("mapreduce.formats.format:Block.places", "not self.in_rows", "True"),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_malformed_row_lies_where_its_number_in_the_file_says(
     tmp_path: Path, workers: int
@@ -262,6 +279,10 @@ def test_a_malformed_row_lies_where_its_number_in_the_file_says(
     assert [line.split(",")[1] for line in lines[1:]] == ["row 3", "row 4", "row 16", "row 29"]
 
 
+@promise(
+    "A value of Parquet that would be two is an error",
+    broken_by=becomes("mapreduce.formats.rows:RowText._check_values", "pass"),
+)
 @pytest.mark.parametrize("value", ["a b", "a\nb", "a\r"])
 def test_a_value_that_would_be_two_is_an_error(tmp_path: Path, value: str) -> None:
     path = write(tmp_path / "a.parquet", [record_of(443, 6, value)])
@@ -271,6 +292,10 @@ def test_a_value_that_would_be_two_is_an_error(tmp_path: Path, value: str) -> No
         run(FLOWS, [path])
 
 
+@promise(
+    "A damaged file of Parquet is one clear error",
+    broken_by=becomes("mapreduce.formats.parquet:_errors", "return (ZeroDivisionError,)"),
+)
 @pytest.mark.parametrize("size", [4, 30, -1])
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, size: int) -> None:
     path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK")] * 99)

@@ -14,6 +14,7 @@ import pytest
 from conftest import ReadStdin
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import becomes, change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.formats.format import HEAD
@@ -100,6 +101,10 @@ REFUSED = {
 every_kind = pytest.mark.parametrize(("data", "what", "remedy"), REFUSED.values(), ids=[*REFUSED])
 
 
+@promise(
+    "An archive is refused by name, with the command that unpacks it",
+    broken_by=becomes("mapreduce.formats.refused:_is_tar", "return False"),
+)
 @every_kind
 def test_what_cannot_be_read_is_refused_by_name_with_the_command_that_unpacks_it(
     tmp_path: Path, data: bytes, what: str, remedy: str
@@ -114,6 +119,10 @@ def test_what_cannot_be_read_is_refused_by_name_with_the_command_that_unpacks_it
     assert not (tmp_path / "out").exists()
 
 
+@promise(
+    "What cannot be read is refused in a stream, too",
+    broken_by=change("mapreduce.formats.table:read_stream", "found.look(...)", "pass"),
+)
 @every_kind
 def test_it_is_refused_in_a_stream_too(
     tmp_path: Path, read_stdin: ReadStdin, data: bytes, what: str, remedy: str
@@ -127,6 +136,15 @@ def test_it_is_refused_in_a_stream_too(
     assert remedy in str(caught.value)
 
 
+@promise(
+    "What cannot be read is refused within a compressed file, too",
+    broken_by=[
+        change(
+            "mapreduce.formats.compressed:Compressed.look", "_inner(text).look(...)", "(0, None)"
+        ),
+        change("mapreduce.formats.compressed:Compressed.unpack", "inner.look(...)", "pass"),
+    ],
+)
 @every_kind
 def test_it_is_refused_where_it_is_compressed_once_more(
     tmp_path: Path, read_stdin: ReadStdin, data: bytes, what: str, remedy: str
@@ -179,6 +197,13 @@ ONLY_ALIKE = [
 ]
 
 
+@promise(
+    "Text that only begins like something else is counted",
+    broken_by=becomes(
+        "mapreduce.formats.refused:_is_zlib",
+        "return head.startswith((b'x\\x01', b'x^', b'x\\x9c', b'x\\xda'))",
+    ),
+)
 @pytest.mark.parametrize("data", ONLY_ALIKE)
 def test_text_that_only_begins_like_something_else_is_counted(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "some.log").write_bytes(data)

@@ -8,6 +8,7 @@ import pytest
 from conftest import ReadStdin, record
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import becomes, change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.errors import InputError
@@ -43,6 +44,10 @@ LAYOUTS = {
 }
 
 
+@promise(
+    "Frames of zstd that hold no text are passed over",
+    broken_by=becomes("mapreduce.formats.zstd:behind_skippable", "return data"),
+)
 @pytest.mark.parametrize("data", LAYOUTS.values(), ids=[*LAYOUTS])
 @pytest.mark.parametrize("stream", [False, True])
 def test_frames_that_hold_no_text_are_passed_over(
@@ -70,6 +75,14 @@ def test_frames_in_any_order_are_the_text_in_them(parts: list[int | bytes], size
     assert b"".join(decompress(pieces, Zstd(), "x")) == text
 
 
+@promise(
+    "A window of zstd that is too large is refused, and not called damage",
+    broken_by=change(
+        "mapreduce.formats.zstd:Zstd.check_member",
+        "(window := _window(header)) > LARGEST_WINDOW",
+        "False",
+    ),
+)
 def test_a_window_that_is_too_large_is_refused_and_not_called_damage(tmp_path: Path) -> None:
     path = tmp_path / "log.zst"
     path.write_bytes(windowed(27))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from promises import becomes, change, promise
 
 from mapreduce import UsageError
 from mapreduce.inputs.lists import read_list
@@ -50,6 +51,10 @@ def test_only_a_line_end_ends_a_name(data: bytes, names: list[str]) -> None:
     assert names_in(data) == names
 
 
+@promise(
+    "A list of inputs in another encoding is refused by name",
+    broken_by=change("mapreduce.inputs.lists:_text", "text.startswith(mark)", "False"),
+)
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("encoding", "name"),
@@ -65,6 +70,10 @@ def test_a_list_in_another_encoding_is_refused_by_name(encoding: str, name: str)
     )
 
 
+@promise(
+    "What is wrong in a list of inputs is told with its line",
+    broken_by=becomes("mapreduce.inputs.names:blamed_on", "return error"),
+)
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("data", "fault"),

@@ -126,6 +126,14 @@ def test_what_names_no_file_is_refused(name: str, fault: str) -> None:
     assert str(caught.value).isprintable()
 
 
+@promise(
+    "Nothing behind a link to a directory is counted unasked",
+    broken_by=change(
+        "mapreduce.inputs.tree:Tree.walk",
+        "not entry.is_symlink() and ...",
+        "self._is_wanted(below)",
+    ),
+)
 def test_links_in_a_directory_are_files_but_not_directories(tree: Path) -> None:
     (tree / "sub" / "loop").symlink_to("..")
     (tree / "sub" / "link.log").symlink_to("../plain.txt")
@@ -165,6 +173,12 @@ def test_directories_may_be_nested_deeper_than_calls(tree: Path, name: str) -> N
         subprocess.run(["rm", "-r", "deep"], check=True)
 
 
+@promise(
+    "A directory that cannot be read is an error, however it was met",
+    broken_by=change(
+        "mapreduce.inputs.tree:_entries", "raise UsageError(...) from error", "return []"
+    ),
+)
 @pytest.mark.usefixtures("tree")
 @pytest.mark.parametrize("name", ["sub", "**/*.log", "sub/*/*.log", "*/*/d.log", "sub/**"])
 def test_a_directory_that_cannot_be_read_is_an_error_however_it_was_met(
@@ -192,6 +206,10 @@ def make_specials(directory: Path) -> None:
         end.bind("sub/socket.log")
 
 
+@promise(
+    "FIFOs, sockets and devices in a directory are left out, and the run says so",
+    broken_by=becomes("mapreduce.inputs.tree:Tree._regular", "yield path"),
+)
 @pytest.mark.timeout(10)
 def test_fifos_sockets_and_devices_in_a_directory_are_left_out(tree: Path) -> None:
     make_specials(tree / "sub")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from promises import becomes, promise
 from test_s3 import Server, Shell, failure, server, shell
 
 __all__ = ["server", "shell"]
 
 
+@promise(
+    "Keys of S3 that are no paths of files are read all the same",
+    broken_by=becomes("mapreduce.inputs.odd_keys:is_odd", "return False"),
+)
 @pytest.mark.parametrize(
     ("name", "words"),
     [

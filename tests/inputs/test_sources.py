@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import record
+from promises import becomes, change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.inputs.sources import Sources, find_sources
@@ -50,6 +51,12 @@ def test_what_is_no_path_is_one_clear_line(inputs: Any) -> None:
         run(count("1"), inputs)
 
 
+@promise(
+    "The lines of an open file are not taken for names of inputs",
+    broken_by=change(
+        "mapreduce.inputs.sources:_checked", "not isinstance(inputs, Iterable) or ...", "False"
+    ),
+)
 @pytest.mark.usefixtures("here")
 def test_the_lines_of_an_open_file_are_not_taken_for_names() -> None:
     with Path("a.log").open() as file, pytest.raises(UsageError, match="is no input"):
@@ -72,6 +79,10 @@ def one_inode_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fstat", faked(os.fstat))
 
 
+@promise(
+    "Equal inode numbers are no proof of one file",
+    broken_by=change("mapreduce.inputs.once:Once.is_new", "_real(path) in known or ...", "True"),
+)
 @pytest.mark.usefixtures("here", "one_inode_number")
 def test_equal_inode_numbers_are_no_proof_of_one_file(capsys: pytest.CaptureFixture[str]) -> None:
     ran = run(count("7"), ["a.log", "b.log", "./a.log"], workers=1)
@@ -113,6 +124,10 @@ def test_a_source_is_not_taken_for_a_list_or_a_pattern() -> None:
     assert found(*sources, "a.log") == ["@x", "a.log"]
 
 
+@promise(
+    "A run does not count its own files",
+    broken_by=becomes("mapreduce.inputs.own:own_among", "return []"),
+)
 @pytest.mark.usefixtures("here")
 def test_a_run_does_not_count_its_own_files() -> None:
     job = flowlogs(Path("lookup.csv"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ReadStdin, record
+from promises import change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.formats.gzipped import Gzip
@@ -18,6 +19,10 @@ from mapreduce.inputs.sources import Source, find_sources
 from mapreduce.jobs.count import count
 
 
+@promise(
+    "A URL that cannot be read is refused, with what can",
+    broken_by=change("mapreduce.inputs.stores:store_of", "raise UsageError(...)", "return None"),
+)
 @pytest.mark.parametrize("url", ["gs://bucket/key", "https://host/log.gz", "foo+bar://x"])
 def test_a_url_that_no_store_knows_is_refused_with_what_is_there(url: str) -> None:
     with pytest.raises(UsageError, match=r"is not read; name s3://\.\.\., a file of this machine"):
@@ -56,6 +61,10 @@ def test_a_file_of_sys_whose_size_is_a_page_is_read_to_its_end() -> None:
     assert run(count("1"), [path]).stats.lines == 1
 
 
+@promise(
+    "A file with fewer bytes than its size says is read to its end",
+    broken_by=change("mapreduce.inputs.local:_head", "not status.st_blocks and ...", "False"),
+)
 def test_a_file_with_fewer_bytes_than_its_size_says_is_a_stream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from held import unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import count_fields
+from promises import change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.jobs.count import count, parse_fields
@@ -116,6 +117,12 @@ def test_a_backslash_is_a_delimiter_and_half_an_escape_is_none() -> None:
     assert rb"--delimiter \x: is no escape" in run.stderr
 
 
+@promise(
+    "A quoted field is told to a job to which quotes mean nothing",
+    broken_by=change(
+        "mapreduce.mapping.fields:FieldCombiner.drain", "[QUOTES] if self._has_quotes else []", "[]"
+    ),
+)
 @pytest.mark.parametrize("delimiter", [",", r"\t"])
 @pytest.mark.parametrize(
     ("line", "told"), [(b'a,"b\tc"\n', True), (b'a\t"b,c"\n', True), (b'a"b"\n', False)]

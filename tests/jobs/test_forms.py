@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import LOOKUP, ReadStdin, WriteLogs, record
+from promises import becomes, change, promise
 
 from mapreduce import InputError, MapReduceError, Result, UsageError, run
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
@@ -55,6 +56,10 @@ SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@promise(
+    "A header is read in any spelling and order",
+    broken_by=becomes("mapreduce.jobs.flowlogs.layout:field_name", "return text"),
+)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_header_in_any_spelling_and_order_is_read_as_the_header(
     write_logs: WriteLogs, spelling: str
@@ -65,6 +70,10 @@ def test_a_header_in_any_spelling_and_order_is_read_as_the_header(
     assert figures(found) == (1, 2, 0)
 
 
+@promise(
+    "Fields with other separators are refused, with the command that replaces them",
+    broken_by=becomes("mapreduce.jobs.flowlogs.exports:refuse_separator", "pass"),
+)
 @pytest.mark.parametrize(
     ("separator", "command"), [(b"\t", r"tr '\t' ' '"), (b";", "tr ';' ' '"), (b"|", "tr '|' ' '")]
 )
@@ -124,6 +133,10 @@ def test_the_first_line_that_is_not_empty_decides(
     assert pairs(found) == [(53, "udp", 1), (443, "tcp", 1)]
 
 
+@promise(
+    "A record of another version is malformed in the default layout",
+    broken_by=becomes("mapreduce.jobs.flowlogs.layout:Layout.expected", "return 0, b''"),
+)
 @pytest.mark.parametrize("version", [b"1", b"3", b"5", b"22", b"", b"-", b"x"])
 @pytest.mark.parametrize("before", [b"", b"2024-05-01T12:00:00.000Z "])
 def test_a_record_of_another_version_is_malformed_in_the_default_layout(
@@ -169,6 +182,14 @@ def test_blanks_behind_a_record_are_no_fields(
     assert figures(found) == (2, len(lines) - 2, 0)
 
 
+@promise(
+    "A second layout in one log ends the run",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.rewriting:Rewriter.judge_header",
+        "raise InputError(...)",
+        "return SKIPPED",
+    ),
+)
 @pytest.mark.parametrize(
     "other",
     [
@@ -221,6 +242,10 @@ GATEWAY = (
 NO_GATEWAY = GATEWAY.replace(b" 50000 443 6 ", b" - - - ").replace(b" OK ", b" NODATA ")
 
 
+@promise(
+    "Records of a transit gateway are known by version and width",
+    broken_by=becomes("mapreduce.jobs.flowlogs.layout:DEFAULTS", "(DEFAULT,)"),
+)
 @pytest.mark.parametrize(
     "lines",
     [
@@ -321,6 +346,12 @@ JSON = {
 }
 
 
+@promise(
+    "JSON is refused, with the command that makes records of it",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.exports:refuse_export", "start in {b'{', b'['}", "False"
+    ),
+)
 @pytest.mark.parametrize("form", JSON)
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_json_is_refused_with_the_command_that_makes_records_of_it(
@@ -386,6 +417,12 @@ def test_a_row_of_csv_is_split_as_csv(line: bytes, values: list[bytes] | None) -
     assert split_row(line) == values
 
 
+@promise(
+    "A run of which no line could be counted fails, and says what to try",
+    broken_by=change(
+        "mapreduce.engine:finish", "total.lines and total.malformed == total.lines", "False"
+    ),
+)
 def test_a_log_of_which_no_record_has_the_layout_fails_and_names_the_option(
     write_logs: WriteLogs,
 ) -> None:

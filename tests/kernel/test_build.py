@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from promises import becomes, change_text, promise
 
 import mapreduce
 from mapreduce import kernel
@@ -36,6 +37,12 @@ def build_native(compiler: str, flags: Sequence[str], sources: Path, target: Pat
     return run.stderr
 
 
+@promise(
+    "The kernel builds without a warning",
+    broken_by=change_text(
+        "mapreduce/kernel/_batch.h", "#pragma once", "#pragma once\nstatic int unused;"
+    ),
+)
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("flags", [[], [] if FREE_THREADED else [LIMITED]], ids=["full", "limited"])
 def test_the_native_kernel_builds_without_a_warning(
@@ -98,6 +105,10 @@ def run_in(copy: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProces
     )
 
 
+@promise(
+    "Every kernel refuses the same keys as too long",
+    broken_by=becomes("mapreduce.kernel._pure:check_lengths", "pass"),
+)
 def test_every_kernel_refuses_the_same_keys_as_too_long(
     with_short_keys: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
+from promises import change, promise
 
 import mapreduce
 
@@ -46,6 +47,10 @@ def run_copy(tmp_path: Path, damage: Damage, *arguments: str, kernel: str = "") 
     ).stdout
 
 
+@promise(
+    "A native kernel that is missing says why",
+    broken_by=change("mapreduce.kernel", "printable(...)", "''"),
+)
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

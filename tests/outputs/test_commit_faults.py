@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
+from promises import becomes, change, promise
 
 from mapreduce import Table
 from mapreduce.errors import OutputError
@@ -152,6 +153,10 @@ def quick(tmp_path: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
+@promise(
+    "Whichever call of the system fails, all files are new or all are what they were",
+    broken_by=becomes("mapreduce.outputs.commit:_Exchange._put_back", "pass"),
+)
 @pytest.mark.parametrize("before", [True, False])
 def test_whichever_call_fails_all_files_are_new_or_all_are_what_they_were(
     quick: Path, monkeypatch: pytest.MonkeyPatch, before: bool
@@ -179,6 +184,10 @@ def is_sync_of_directory(name: str, args: tuple[Any, ...]) -> bool:
     return name == "fsync" and stat.S_ISDIR(os.fstat(args[0]).st_mode)
 
 
+@promise(
+    "What a file system cannot do is done without",
+    broken_by=becomes("mapreduce.outputs.temporary:REFUSED", "set()"),
+)
 @pytest.mark.parametrize("refused", [errno.EINVAL, errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
 @pytest.mark.parametrize("call", ["fchmod", "fsync", "flock", "link"])
 def test_what_a_file_system_cannot_do_is_done_without(
@@ -198,6 +207,10 @@ def test_what_a_file_system_cannot_do_is_done_without(
     assert b"new" in contents(quick / "root")["out/a.csv"]
 
 
+@promise(
+    "A sync that fails after the last rename is a note, and no error",
+    broken_by=change("mapreduce.outputs.commit:_sync_at_last", "OutputError", "ZeroDivisionError"),
+)
 def test_a_sync_that_fails_after_the_last_rename_is_a_note_and_no_error(
     quick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +227,12 @@ def test_a_sync_that_fails_after_the_last_rename_is_a_note_and_no_error(
     assert "Input/output error: the results are complete, but" in notes[0]
 
 
+@promise(
+    "What cannot be put back is named and kept",
+    broken_by=change(
+        "mapreduce.outputs.commit:_Exchange._put_back", "self._stack.pop_all()", "pass"
+    ),
+)
 @pytest.mark.parametrize("fails", ["a.csv", "b.csv", MANIFEST])
 def test_what_cannot_be_put_back_is_named_and_kept(
     quick: Path, monkeypatch: pytest.MonkeyPatch, fails: str
@@ -237,6 +256,10 @@ def test_what_cannot_be_put_back_is_named_and_kept(
     assert not (quick / "root" / "out" / MANIFEST).exists()
 
 
+@promise(
+    "Files are synced before they are renamed",
+    broken_by=change("mapreduce.outputs.temporary:write_beside", "os.fsync(handle)", "pass"),
+)
 def test_files_are_synced_before_they_are_renamed_and_the_names_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +309,13 @@ def check_manifest(out: Path) -> None:
             assert said == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
+@promise(
+    "A kill at any moment leaves whole files, and the next run repairs the rest",
+    broken_by=becomes(
+        "mapreduce.outputs.manifest:earlier_outputs",
+        "yield from read_manifest(directory / MANIFEST).items()",
+    ),
+)
 @pytest.mark.parametrize("before", [True, False])
 def test_a_kill_at_any_call_leaves_whole_files_and_the_next_run_repairs_the_rest(
     quick: Path, monkeypatch: pytest.MonkeyPatch, before: bool

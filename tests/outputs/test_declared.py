@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from promises import becomes, change, promise
 
 from mapreduce import Job, LineMapper, Malformed, Table, Totals, UsageError, run
 from mapreduce.errors import ConservationError, JobError, MalformedError, OutputError
@@ -56,6 +57,10 @@ def table(rows: Any, header: Any = ("Key", "Count")) -> Table:
     return Table("one.csv", header, rows)
 
 
+@promise(
+    "A job that returns something else than it has declared writes nothing",
+    broken_by=becomes("mapreduce.outputs.targets:check_tables", "pass"),
+)
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
@@ -89,6 +94,12 @@ def test_a_job_that_breaks_its_word_writes_nothing(
     assert contents(directory) == before
 
 
+@promise(
+    "A job may declare only plain names of files",
+    broken_by=change(
+        "mapreduce.outputs.targets:check_names", "not isinstance(name, str) or ...", "False"
+    ),
+)
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x.csv", "/x.csv", "a/b.csv", "x.csv/", "a\0b", MANIFEST, 1, None]
 )
@@ -117,6 +128,10 @@ def test_any_plain_name_is_written_again_and_again(directory: Path, name: str) -
         assert contents(directory / "out")[name] == b"Key\n"
 
 
+@promise(
+    "A name that is too long is refused before any work",
+    broken_by=change("mapreduce.outputs.targets:_refusal", "len(...) > LONGEST_NAME", "False"),
+)
 @pytest.mark.parametrize(("letter", "number"), [("x", 242), ("ü", 121)])
 def test_a_name_that_is_too_long_is_refused_before_any_work(
     directory: Path, letter: str, number: int
@@ -129,6 +144,10 @@ def test_a_name_that_is_too_long_is_refused_before_any_work(
     assert run(job, [directory / "in.log"], output=directory).written
 
 
+@promise(
+    "Two outputs that are one file are refused",
+    broken_by=change("mapreduce.outputs.targets:check_targets", "real in seen", "False"),
+)
 def test_two_names_that_are_one_file_are_refused(directory: Path) -> None:
     (directory / "other.csv").symlink_to("one.csv")
     with pytest.raises(UsageError, match=r"other\.csv: is another output, too"):
@@ -146,6 +165,10 @@ def test_rejects_that_are_a_table_by_any_name_are_refused(directory: Path, rejec
     assert sorted(directory.iterdir()) == before
 
 
+@promise(
+    "Malformed lines that are lost or doubled end the run",
+    broken_by=change("mapreduce.outputs.rejects:Spool.text", "written != malformed", "False"),
+)
 @pytest.mark.parametrize(("written", "malformed"), [(2, 3), (2, 1), (0, 1)])
 def test_malformed_lines_that_are_lost_or_doubled_end_the_run(
     tmp_path: Path, written: int, malformed: int
@@ -224,6 +247,12 @@ def test_figures_over_something_else_are_refused(directory: Path, name: str) -> 
         targets.check(["one.csv"], [directory / "in.log"])
 
 
+@promise(
+    "A manifest never lists the malformed lines of a run that failed",
+    broken_by=change(
+        "mapreduce.outputs.targets:Targets.write_rejects", "directory and text", "False"
+    ),
+)
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_manifest_never_lists_the_malformed_lines_of_a_run_that_failed(
     directory: Path, inside: bool

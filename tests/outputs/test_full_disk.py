@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from promises import change, promise
 
 SCRIPT = """
 import resource, sys
@@ -34,6 +35,10 @@ def write_input(directory: Path, words: int, malformed: int) -> None:
     (directory / "in.log").write_text("\n".join(lines))
 
 
+@promise(
+    "A disk that is full at any moment is one clear error, and nothing is left",
+    broken_by=change("mapreduce.outputs.rejects:Spool._blamed", "OSError", "ZeroDivisionError"),
+)
 @pytest.mark.parametrize(
     ("words", "malformed", "limit", "where"),
     [

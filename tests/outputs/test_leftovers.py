@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from promises import becomes, promise
+from promises import becomes, change, promise
 
 from mapreduce.outputs.commit import commit
 from mapreduce.outputs.temporary import private_directory
@@ -38,6 +38,14 @@ def test_a_name_is_no_pattern_when_leftovers_are_cleared(tmp_path: Path) -> None
     assert other.exists()
 
 
+@promise(
+    "Only what a run could have left is removed",
+    broken_by=change(
+        "mapreduce.outputs.temporary:leftovers",
+        "name.fullmatch(path.name)",
+        "path.name.endswith('.tmp')",
+    ),
+)
 @pytest.mark.parametrize("name", [".t.csv.backup.tmp", ".t.csv.0.tmp", ".t.csv.12345678.tmp.old"])
 def test_only_what_a_run_could_have_left_is_cleared(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
@@ -58,6 +66,10 @@ def test_a_pipe_in_the_place_of_a_leftover_is_not_waited_for(tmp_path: Path) -> 
 LEFT = ".t.csv.0123abcd.tmp"
 
 
+@promise(
+    "A link is no leftover, and nothing behind it is removed",
+    broken_by=change("mapreduce.outputs.temporary:leftovers", "os.O_NOFOLLOW", "0"),
+)
 @pytest.mark.parametrize("target", ["file", "directory", "missing"])
 def test_a_link_is_no_leftover_and_nothing_behind_it_is(tmp_path: Path, target: str) -> None:
     """No run makes links: somebody else has, and may want to have files removed."""

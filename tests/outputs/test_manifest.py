@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from promises import change, promise
 
 from mapreduce import KeyCount, LineMapper, run
 from mapreduce.errors import OutputError
@@ -60,6 +61,10 @@ def test_what_is_no_manifest_of_ours_names_no_outputs(tmp_path: Path, text: str)
     assert own_outputs(tmp_path) == set()
 
 
+@promise(
+    "The manifest says which version of a lookup was used",
+    broken_by=change("mapreduce.outputs.manifest:_side_input", "digest.sha256", "None"),
+)
 def test_the_manifest_says_which_lookup_was_used(tmp_path: Path) -> None:
     """Two runs that differ only in the text of their lookup differ in their manifests."""
     (tmp_path / "in.log").write_text("a\n")

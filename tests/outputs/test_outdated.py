@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from promises import becomes, change, promise
 
 from mapreduce import Table
 from mapreduce.errors import OutputError
@@ -27,6 +28,10 @@ def names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
 
+@promise(
+    "The tables of an earlier run go with its manifest",
+    broken_by=becomes("mapreduce.outputs.manifest:outdated_outputs", "return []"),
+)
 def test_the_tables_of_an_earlier_run_go_with_its_manifest(tmp_path: Path) -> None:
     write(tmp_path, "a.csv", "b.csv")
     (tmp_path / "of somebody.csv").write_text("else")
@@ -44,7 +49,7 @@ def test_a_directory_that_is_a_link_is_cleared_too(tmp_path: Path) -> None:
     assert names(tmp_path / "real") == {"b.csv", MANIFEST}
 
 
-def change(path: Path) -> None:
+def capitalise(path: Path) -> None:
     path.write_text("NAME\na.csv\n")
 
 
@@ -67,7 +72,11 @@ def make_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("alter", [change, lengthen, make_link, make_directory, make_pipe])
+@promise(
+    "A table that somebody has changed since is theirs, and stays",
+    broken_by=change("mapreduce.outputs.manifest:_may_go", "_digest(path) == digest", "True"),
+)
+@pytest.mark.parametrize("alter", [capitalise, lengthen, make_link, make_directory, make_pipe])
 def test_what_somebody_has_changed_since_is_theirs_and_stays(
     tmp_path: Path, alter: Callable[[Path], None]
 ) -> None:
@@ -77,6 +86,10 @@ def test_what_somebody_has_changed_since_is_theirs_and_stays(
     assert {"a.csv", "b.csv"} <= names(tmp_path)
 
 
+@promise(
+    "An input of the run is not removed",
+    broken_by=change("mapreduce.outputs.manifest:_may_go", "any(...)", "False"),
+)
 @pytest.mark.parametrize("given", ["inputs", "side_inputs"])
 @pytest.mark.parametrize("alias", ["a.csv", "soft", "hard"])
 def test_an_input_of_the_run_is_not_removed(tmp_path: Path, given: str, alias: str) -> None:
@@ -87,6 +100,10 @@ def test_an_input_of_the_run_is_not_removed(tmp_path: Path, given: str, alias: s
     assert (tmp_path / "a.csv").exists()
 
 
+@promise(
+    "A manifest can name nothing outside its directory",
+    broken_by=becomes("mapreduce.outputs.manifest:is_plain", "return True"),
+)
 @pytest.mark.parametrize("name", ["../a", "sub/a", "/{}/a", "", ".", "..", "a\0"])
 def test_a_manifest_can_name_nothing_outside_its_directory(tmp_path: Path, name: str) -> None:
     """Whoever can write a manifest could otherwise have anybody's files removed."""

@@ -186,6 +186,10 @@ def test_no_malformed_line_is_a_file_without_any(
     assert [path.name for path in (tmp_path / "made").iterdir()] == [name]
 
 
+@promise(
+    "No spreadsheet computes a malformed line that was made safe",
+    broken_by=change("mapreduce.outputs.targets:Targets.spool", "self.excel_safe", "False"),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_spreadsheet_computes_a_malformed_line_that_was_made_safe(
     write_logs: WriteLogs, tmp_path: Path, workers: int

@@ -85,6 +85,14 @@ class Ready(list[tuple[str, int]]):
         yield b"=1,2\n"
 
 
+@promise(
+    "No spreadsheet computes what the kernel has written",
+    broken_by=change(
+        "mapreduce.outputs.csv_writer:CsvWriter.text",
+        "isinstance(table.rows, CsvRows) and not excel_safe",
+        "isinstance(table.rows, CsvRows)",
+    ),
+)
 def test_rows_that_write_themselves_are_made_safe_too() -> None:
     table = Table("t.csv", ("Word", "Count"), Ready([("=1", 2)]))
     assert b"".join(table_text(table)) == b"Word,Count\n=1,2\n"
@@ -109,6 +117,14 @@ def test_the_suffix_of_a_name_chooses_the_format(name: str, suffix: str) -> None
     assert writer_of(name).suffixes[0] == line_writer_of(name).suffixes[0] == suffix
 
 
+@promise(
+    "Two columns of one title are refused in JSON",
+    broken_by=change(
+        "mapreduce.outputs.json_writer:JsonLinesWriter.text",
+        "table.header.count(title) > 1",
+        "False",
+    ),
+)
 def test_json_refuses_two_columns_of_one_title() -> None:
     with pytest.raises(JobError, match="two columns 'Key'"):
         list(table_text(Table("t.jsonl", ("Key", "Key"), [("a", "b")])))

@@ -13,6 +13,7 @@ import pytest
 from held import unpack
 from hypothesis import given
 from hypothesis import strategies as st
+from promises import change, promise
 
 from mapreduce import Totals
 from mapreduce.backends.this_process import Call, ThisProcess
@@ -121,6 +122,14 @@ def test_any_backend_gives_the_sum_of_all_splits(
     assert sorted(mapped) == [*tasks]
 
 
+@promise(
+    "The merges form a tree, however many tasks are in flight",
+    broken_by=change(
+        "mapreduce.reducing.tree:_next_call",
+        "ready.take_pair()",
+        "ready.take_pair() or ready.take_lowest_pair()",
+    ),
+)
 @pytest.mark.parametrize("capacity", [1, 2, 4, 16])
 def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(
     capacity: int, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +228,10 @@ def test_what_is_told_never_goes_back_nor_beyond_the_sizes_of_the_tasks(
     assert sum(ticks) == sum(sizes)
 
 
+@promise(
+    "A run that ends early leaves nothing in the backend",
+    broken_by=change("mapreduce.reducing.tree:map_reduce", "backend.cancel()", "pass"),
+)
 def test_a_run_that_ends_early_leaves_nothing_in_the_backend() -> None:
     def stop(_size: int) -> None:
         raise InterruptedError("enough")

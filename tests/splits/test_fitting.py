@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import ReadStdin, WriteLogs
+from promises import change, promise
 
 from mapreduce import KeyCount, LineMapper, UsageError, run
 from mapreduce.inputs.local import Files
@@ -38,6 +39,10 @@ class Picky(KeyCount):
 PICKY = Picky(LineMapper(fail), "x.csv", ("Key", "Count"))
 
 
+@promise(
+    "An input that the job refuses is refused before any line is counted",
+    broken_by=change("mapreduce.splits.plan:make_plan", "fit_sources(...)", "[*sources]"),
+)
 @pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 2, "split_size": 1}], ids=str)
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_refused_input_is_refused_before_any_line_is_counted(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from promises import becomes, change, promise
 
 from mapreduce import KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.engine import explain_with
@@ -51,6 +52,10 @@ def test_a_small_input_says_that_one_process_counts_it(log: Path) -> None:
     assert "workers: 1 (this process): the input is small" in told(count("1"), log, workers=3)
 
 
+@promise(
+    "A plan is printed, and nothing is counted",
+    broken_by=change("mapreduce.cli.running:run_job", "shown.explain", "False"),
+)
 def test_the_plan_of_a_command_is_printed_and_nothing_is_counted(log: Path) -> None:
     command = [sys.executable, "-m", "mapreduce", "wordcount", str(log), "--explain"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=log.parent)
@@ -63,6 +68,10 @@ def lambda_job() -> KeyCount:
     return KeyCount(LineMapper(lambda line: line.split()), "keys.csv", ("Key", "Count"))
 
 
+@promise(
+    "What cannot be sent to other processes counts in one, and the run says why",
+    broken_by=becomes("mapreduce.backends.travel:why_stuck", "return None"),
+)
 @pytest.mark.usefixtures("_parallel")
 def test_a_lambda_counts_in_one_process_however_large_the_input_is(log: Path) -> None:
     found = run(lambda_job(), log, workers=2)
@@ -93,6 +102,10 @@ print(found.stats.workers, found.counts[b"a"], found.notes)
 """
 
 
+@promise(
+    "A function of a notebook counts in one process",
+    broken_by=change("mapreduce.backends.travel:why_stuck", "b'__main__' in data", "False"),
+)
 def test_a_function_of_a_notebook_counts_in_one_process(log: Path, tmp_path: Path) -> None:
     script = tmp_path / "notebook.py"
     script.write_text(NOTEBOOK)
@@ -119,6 +132,10 @@ def broken(line: bytes) -> Iterable[bytes]:
     return [line[:1].decode()] if line == b"a b" else [b"x"]  # type: ignore[list-item]
 
 
+@promise(
+    "A key that is no bytes is told with its line and what to do",
+    broken_by=becomes("mapreduce.mapping.lines:LineCombiner._check_keys", "pass"),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.usefixtures("_parallel")
 def test_a_key_that_is_no_bytes_is_told_with_its_line_and_what_to_do(
@@ -137,6 +154,10 @@ def test_a_key_that_is_no_bytes_is_told_with_its_line_and_what_to_do(
     assert "\n" not in message
 
 
+@promise(
+    "An option is named as the caller knows it",
+    broken_by=becomes("mapreduce.errors:MapReduceError.for_command_line", "return str(self)"),
+)
 def test_an_option_that_cannot_be_is_named_as_the_caller_knows_it(log: Path) -> None:
     with pytest.raises(UsageError, match=r"^workers=0: must be a whole number of at least 1$") as e:
         run(wordcount(), log, workers=0)
