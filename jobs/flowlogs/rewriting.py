@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from typing import Final, Self, TypeAlias
 
 from mapreduce import SKIPPED, Combiner, Drained, FieldMapper, InputError, Judgement, Tally
 from mapreduce.jobs.flowlogs.forms import Form
 from mapreduce.jobs.flowlogs.layout import DEFAULTS, Layout, excerpt, field_name, header_names
-from mapreduce.jobs.flowlogs.rows import needed_values
+from mapreduce.jobs.flowlogs.rows import values_at
 
 _END: Final = b"\r\n"
 """The end of a rewritten line: the kernel drops no other ``\\r`` that the line ends with."""
@@ -33,11 +34,20 @@ class Rewriter:
 
     def is_plain(self, line: bytes) -> bool:
         """Return whether a line has the shape of a record, as the kernel sees it."""
-        layout = self.form.layout
-        if line.count(b" ") != layout.width - 1:
+        blanks, number, text = self._shape
+        if line.count(b" ") != blanks:
             return False
-        number, text = layout.expected
         return not number or line.split(b" ", number)[number - 1] == text
+
+    @cached_property
+    def _shape(self) -> tuple[int, int, bytes]:
+        """The number of blanks in a record, and what is expected in which field."""
+        return (self.form.layout.width - 1, *self.form.layout.expected)
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where the needed columns stand in a row."""
+        return self.form.columns.places(self.needed) if self.form.columns else []
 
     def rewrite(self, line: bytes) -> bytes | Judgement:
         """Return a line as a plain record, or judge it."""
@@ -53,8 +63,9 @@ class Rewriter:
             return SKIPPED
         if columns.has_records:
             record = columns.record_in(values)
-            return self._rewrite_record(record)
-        return self.judge_header(line) or needed_values(columns, self.needed, values)
+            is_sure = record[:1].isdigit() and record[-1:] != b"\t" and self.is_plain(record)
+            return record if is_sure else self._rewrite_record(record)
+        return self.judge_header(line.strip(b'"')) or values_at(self._places, values)
 
     def judge_header(self, line: bytes) -> Judgement:
         """Skip a line that is a header; raise ``InputError`` for the header of another layout."""
@@ -140,6 +151,23 @@ class RowCombiner:
         self.mapper, self.rewriter, self.fields = mapper, rewriter, fields
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        columns = self.rewriter.form.columns
+        if columns and columns.has_records and (records := columns.records_in(bytes(block))):
+            return self._count_records(records, block, wanted)
+        return self._count_rows(block, wanted)
+
+    def _count_records(self, records: bytes, block: memoryview, wanted: int) -> Tally:
+        """Count the records of the rows of a block, which has a row for each of them."""
+        rewriter = replace(self.rewriter, form=Form(self.rewriter.form.layout))
+        combiner = RecordCombiner(self.mapper, rewriter, self.fields)
+        tally = combiner.map_block(memoryview(records), wanted)
+        if not tally.malformed_at:
+            return tally
+        offsets = [offset for offset, _row in lines_of(block)]
+        where = [(offsets[records.count(b"\n", 0, at)], why) for at, why in tally.malformed_at]
+        return replace(tally, malformed_at=where)
+
+    def _count_rows(self, block: memoryview, wanted: int) -> Tally:
         lines = [*lines_of(block)]
         rest = [(offset, line) for offset, line in lines if line]
         tally = self._count_rewritten(rest, wanted)

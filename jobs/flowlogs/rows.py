@@ -7,8 +7,10 @@ record before the kernel counts it.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from mapreduce import UsageError, printable
@@ -31,17 +33,41 @@ class Columns:
 
     names: tuple[str, ...]
 
-    @property
+    @cached_property
     def has_records(self) -> bool:
         """Whether a column holds whole records."""
         return MESSAGE in self.names
 
     def record_in(self, values: Sequence[bytes]) -> bytes:
         """Return the record that a row holds."""
-        return values[self.names.index(MESSAGE)]
+        return values[self._message]
+
+    @cached_property
+    def _message(self) -> int:
+        return self.names.index(MESSAGE)
+
+    def records_in(self, block: bytes) -> bytes | None:
+        """Return the records of a block, one a line, if each row is as plain as nearly all are."""
+        rows = self._plain_row.findall(block)
+        if len(rows) != block.count(b"\n"):
+            return None
+        return b"\n".join([*(record for _quote, record in rows), b""])
+
+    @cached_property
+    def _plain_row(self) -> re.Pattern[bytes]:
+        """A row whose values have no quotes in them, and whose record begins with a digit."""
+        record, other = rb'("?)([0-9][^",\r\n]*)\1', rb'(?:"[^"\r\n]*"|[^",\r\n]*)'
+        values = [record if name == MESSAGE else other for name in self.names]
+        return re.compile(rb"^" + b",".join(values) + rb"\r?$", re.MULTILINE)
+
+    def places(self, needed: Sequence[str]) -> list[int]:
+        """Return where some columns stand in a row."""
+        return [self.names.index(name) for name in needed]
 
     def is_header(self, values: Sequence[bytes]) -> bool:
         """Return whether a row names the columns again."""
+        if any(value[:1].isdigit() for value in values):
+            return False
         names = (_column(value.decode("utf-8", "replace")) for value in values)
         return tuple(names) == self.names
 
@@ -101,10 +127,9 @@ def split_row(line: bytes) -> list[bytes] | None:
     return [value.encode("latin-1") for value in row]
 
 
-def needed_values(columns: Columns, needed: Sequence[str], values: Sequence[bytes]) -> bytes | str:
-    """Return the values of some columns as a plain record, or why that cannot be."""
-    chosen = [values[columns.names.index(name)] or b"-" for name in needed]
-    record = b" ".join(chosen)
-    if record.count(b" ") != len(needed) - 1:
+def values_at(places: Sequence[int], values: Sequence[bytes]) -> bytes | str:
+    """Return some values of a row as a plain record, or why that cannot be."""
+    record = b" ".join([values[place] or b"-" for place in places])
+    if record.count(b" ") != len(places) - 1:
         return "a value with a blank in it"
     return record
