@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from mapreduce import FieldMapper, Job, Table, Totals, UsageError, named
 
@@ -17,6 +17,9 @@ class FieldCount(Job):
     mapper: FieldMapper
     top: int | None = None
     outputs: Sequence[str] = ("counts.csv",)
+    remedy: ClassVar[str] = (  # type: ignore[misc]
+        f"Perhaps another byte is between the fields ({named('delimiter')})."
+    )
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return one row for each combination of values, the most frequent first, then by bytes."""

@@ -93,6 +93,14 @@ class FieldMapper(Mapper):
         """How fast the kernel is."""
         return kernel.PACE
 
+    @property
+    def layout(self) -> str:  # type: ignore[override]
+        """Which fields of a line are counted, in words."""
+        numbers = ", ".join(map(str, self.fields))
+        names = f" ({', '.join(self.names)})" if self.names else ""
+        width = "" if self.width is None else f" of {self.width}"
+        return f"fields {numbers}{width}{names} between {self.delimiter!r}"
+
     def start(self) -> Combiner:
         return FieldCombiner(self)
 

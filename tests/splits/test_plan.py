@@ -41,7 +41,7 @@ def told(job: Any, path: Path, **options: Any) -> str:
 def test_a_plan_says_what_is_read_by_how_many_and_why(log: Path) -> None:
     text = told(count("1"), log, workers=3, split_size=1500)
     assert "inputs: 1 with 4,000 bytes" in text
-    assert f"{log}: this machine, text, 4,000 bytes" in text
+    assert f"{log}: this machine, text, 4,000 bytes, fields 1 between b' '" in text
     assert "splits: 3 of 1,000 to 1,500 bytes, in 3 tasks" in text
     assert "workers: 3 (" in text
     assert "the input is large enough" in text
