@@ -91,7 +91,7 @@ def _check_figures(job: Job, sources: Sequence[Source], options: Options, shown:
     others = [directory / name for name in (*job.outputs, MANIFEST)]
     others += [] if options.rejects is None else [Path(options.rejects)]
     if os.path.realpath(shown.stats) in map(os.path.realpath, others):
-        raise UsageError(f"{printable(shown.stats)}: is another output, too")
+        raise UsageError(f"{printable(shown.stats)}: is also another output; choose another")
 
 
 def _write_stats(result: Result, target: str) -> None:

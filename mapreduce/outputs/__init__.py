@@ -1,1 +1,1 @@
-"""What leaves: tables, their text, and files that are written all or nothing."""
+"""The results of a run: tables, their formats, and files that are written all or nothing."""

@@ -1,12 +1,12 @@
-"""Files in the place of others, all or nothing.
+"""Replace several files at once: either all of them are replaced, or none.
 
-1. Every file is written whole and synced under a temporary name beside its target.
-2. What the targets are now is kept under a second name. Until then nothing has been changed.
-3. The manifest is moved away, the files are renamed, and the new manifest is renamed last.
+1. Write every new file whole under a temporary name beside its target, and sync it.
+2. Keep every old file under a second name. Nothing has changed so far.
+3. Move the old manifest away, rename the new files, and rename the new manifest last.
 
-If any step fails, everything is put back, and the manifest last: an error means that the files are
-what they were. After the last rename nothing can fail any more. A run that is killed in step 3
-leaves no manifest: where one stands, the files beside it are whole and of one run.
+If any step fails, every change is undone, the manifest last; so an error means that all files are
+what they were. Nothing can fail after the last rename. A run that is killed in step 3 leaves no
+manifest; so where there is a manifest, the files beside it are whole and of one run.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from mapreduce.errors import OutputError, printable
 from mapreduce.outputs.temporary import (
     Digests,
     Temporary,
+    as_output_error,
     best_effort,
-    blamed_on,
     close,
     make_private_directory,
     write_beside,
 )
 
 LOCK_SECONDS = 30
-"""How long a run waits for another one that renames its results in the same directory."""
+"""How long a run waits while another run renames its results in the same directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewManifest:
-    """A file that vouches for the others: it is removed before them and made after them.
+    """The manifest of the new files: the old one is removed before them, the new one made after.
 
-    ``text`` gives its text. ``outdated`` gives the files that go with the old manifest, the other
-    files being given; it is called when no other run can change the directory.
+    Both functions take the digests of the new files. ``text`` returns the text of the manifest.
+    ``outdated`` returns the files to remove together with the old manifest; it is called when no
+    other run can change the directory.
     """
 
     path: Path
@@ -54,60 +55,62 @@ def commit(
     manifest: NewManifest | None = None,
     check: Callable[[], object] = lambda: None,
 ) -> list[str]:
-    """Make all files complete, then rename all; return notes for the user.
+    """Write all files, then rename all of them; return notes for the user.
 
-    ``check`` is called at the last moment at which nothing has been changed yet, and may raise.
-    Raises ``OutputError``; then all files are what they were.
+    ``check`` is called just before the first change; it may raise to stop the commit. Raises
+    ``OutputError`` if a file cannot be written; then all files are what they were.
     """
     with ExitStack() as stack:
         files = [write_beside(target, text, stack) for target, text in texts.items()]
         digests = {file.target: file.digest for file in files}
-        seal = None
+        new_manifest = None
         if manifest:
             text = manifest.text(digests)
-            seal = write_beside(manifest.path, [text], stack, clear=False)
-        directories = {file.real.parent for file in (*files, *([seal] if seal else ()))}
+            new_manifest = write_beside(manifest.path, [text], stack, clear=False)
+        directories = {
+            file.real.parent for file in (*files, *([new_manifest] if new_manifest else ()))
+        }
         for directory in sorted(directories):
             stack.enter_context(directory_lock(directory, check))
-        exchange = _Exchange(files, seal, stack)
+        exchange = _Exchange(files, new_manifest, stack)
         exchange.keep()
         exchange.rename(manifest.outdated(digests) if manifest else ())
         return [*_sync_at_last(directories)]
 
 
 class _Exchange:
-    """Renames files, the ``seal`` (the new manifest) last; or puts everything back.
+    """Renames all new files, the manifest last, or undoes every rename.
 
-    What a file was before is kept under its own name in a private directory beside it.
+    An old file is kept under its own name in a private directory beside it.
     """
 
     def __init__(
-        self, files: Sequence[Temporary], seal: Temporary | None, stack: ExitStack
+        self, files: Sequence[Temporary], new_manifest: Temporary | None, stack: ExitStack
     ) -> None:
-        self._files, self._seal, self._stack = files, seal, stack
+        self._files, self._manifest, self._stack = files, new_manifest, stack
         self._kept: dict[Path, Path | None] = {}
         self._changed: list[Path] = []
         self._stores: dict[Path, Path] = {}
 
     def keep(self) -> None:
-        """Keep what the targets are now; nothing is changed."""
+        """Keep the old files under a second name; nothing is changed yet."""
         for file in self._files:
-            with blamed_on(file.target):
+            with as_output_error(file.target):
                 self._kept[file.real] = self._second_name(file.real)
 
     def rename(self, outdated: Iterable[Path]) -> None:
-        """Rename all files and move away what is outdated; or raise, with everything as it was."""
+        """Rename all files and move outdated ones away; if that fails, undo it and raise."""
         directories = {file.real.parent for file in self._files}
         try:
-            if self._seal and self._move_away(self._seal.real):
+            if self._manifest and self._move_away(self._manifest.real):
                 _sync(directories)
             for file in self._files:
                 self._replace(file)
             for path in outdated:
                 self._move_away(path)
-            if self._seal:
+            if self._manifest:
                 _sync(directories)
-                self._replace(self._seal)
+                self._replace(self._manifest)
         except BaseException as error:
             self._put_back(error)
             raise
@@ -119,28 +122,28 @@ class _Exchange:
         kept = self._store(real) / real.name
         try:
             kept.hardlink_to(real)
-        except OSError:  # no links on this file system, or not to somebody else's file
+        except OSError:  # no hard links on this file system, or not to another user's file
             shutil.copy2(real, kept)
         return kept
 
     def _store(self, real: Path) -> Path:
-        """Return the private directory beside a file, named as the next run will look for it."""
+        """Return the private directory beside a file; its name lets the next run find it."""
         directory = real.parent
         if directory not in self._stores:
-            seal = self._seal.real if self._seal else real
-            name = seal if seal.parent == directory else real
-            self._stores[directory] = make_private_directory(name, self._stack)
+            manifest = self._manifest.real if self._manifest else real
+            target = manifest if manifest.parent == directory else real
+            self._stores[directory] = make_private_directory(target, self._stack)
         return self._stores[directory]
 
     def _replace(self, file: Temporary) -> None:
-        if file.real not in self._changed:  # the manifest has been moved away first
+        if file.real not in self._changed:  # the old manifest is listed there already
             self._changed.append(file.real)
-        with blamed_on(file.target):
+        with as_output_error(file.target):
             file.path.replace(file.real)
 
     def _move_away(self, real: Path) -> bool:
-        """Move a file to where it is kept; return whether there was one."""
-        with blamed_on(real):
+        """Move a file into its private directory; return whether there was such a file."""
+        with as_output_error(real):
             if not _is_there(real):
                 return False
             self._kept[real] = kept = self._store(real) / real.name
@@ -152,8 +155,8 @@ class _Exchange:
         """Undo all changes, the last one first, so that the old manifest comes back last."""
         lost: list[Path] = []
         for real in reversed(self._changed):
-            if lost and self._seal and real == self._seal.real:
-                continue  # it would vouch for what is not there
+            if lost and self._manifest and real == self._manifest.real:
+                continue  # the old manifest would list files that are lost
             kept = self._kept.get(real)
             try:
                 if kept is None:
@@ -163,13 +166,15 @@ class _Exchange:
             except OSError:
                 lost.append(real)
         if lost:
-            self._stack.pop_all()  # nothing is removed
+            self._stack.pop_all()  # keep the private directories: they hold the only copies
             names = ", ".join(printable(str(self._kept.get(real) or real)) for real in lost)
-            raise OutputError(f"{error}; and not all could be put back, see {names}") from error
+            raise OutputError(
+                f"{error}; and some old files could not be put back: they are {names}"
+            ) from error
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is a file; other than ``Path.exists``, raise if that cannot be told."""
+    """Return whether there is a file; unlike ``Path.exists``, raise if that cannot be found out."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -179,14 +184,14 @@ def _is_there(path: Path) -> bool:
 
 @contextmanager
 def directory_lock(directory: Path, check: Callable[[], object]) -> Iterator[None]:
-    """Let two runs rename into one directory one after the other; call ``check`` while waiting.
+    """Lock a directory, so that two runs rename into it in turn; call ``check`` while waiting.
 
-    Nobody renames for long: who holds the lock for half a minute is somebody else, as with
-    ``flock DIRECTORY mapreduce ...``, and is not waited for.
+    A run renames its files in far less than ``LOCK_SECONDS``. A lock that is held for longer
+    belongs to something else, such as ``flock DIRECTORY mapreduce ...``, and is ignored.
     """
     with ExitStack() as stack:
         handle = None
-        with blamed_on(directory), best_effort():  # a directory need not be readable
+        with as_output_error(directory), best_effort():  # the directory may not be readable
             handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(close, handle)
         check()
@@ -199,7 +204,7 @@ def directory_lock(directory: Path, check: Callable[[], object]) -> Iterator[Non
 
 
 def _try_lock(handle: int) -> bool:
-    """Return whether nobody else holds the lock of a directory."""
+    """Return whether a directory is now locked, or lies on a file system without locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -210,9 +215,9 @@ def _try_lock(handle: int) -> bool:
 
 
 def _sync(directories: Iterable[Path]) -> None:
-    """Make the names in directories durable, where the file system can."""
+    """Make the names in directories durable if the file system supports that."""
     for directory in directories:
-        with blamed_on(directory), best_effort():
+        with as_output_error(directory), best_effort():
             handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(handle)
@@ -221,7 +226,7 @@ def _sync(directories: Iterable[Path]) -> None:
 
 
 def _sync_at_last(directories: Iterable[Path]) -> Iterator[str]:
-    """Make the new names durable; yield a note where that fails, as the files are all there."""
+    """Make the new names durable; yield a note, not an error, if that fails: all files exist."""
     for directory in directories:
         try:
             _sync([directory])

@@ -1,4 +1,4 @@
-"""Tables as CSV (RFC 4180) with line feeds, in UTF-8."""
+"""Write tables as CSV (RFC 4180) in UTF-8, with line feeds as line ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from mapreduce.outputs.table import CsvRows, Row, Table, row_pieces
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""How text begins that a spreadsheet takes for a formula (OWASP, "CSV Injection")."""
+"""A spreadsheet takes text that begins with one of these for a formula (OWASP, "CSV Injection")."""
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 
@@ -22,7 +22,7 @@ class CsvWriter:
     suffixes: ClassVar[Sequence[str]] = (".csv",)
 
     def text(self, table: Table, *, excel_safe: bool = False) -> Iterator[bytes]:
-        """Yield the file; what is not UTF-8 is written as it came."""
+        """Yield the bytes of the file; bytes that are not UTF-8 are written unchanged."""
         yield self.head(table.header, excel_safe=excel_safe)
         if isinstance(table.rows, CsvRows) and not excel_safe:
             yield from table.rows.csv()
@@ -31,7 +31,7 @@ class CsvWriter:
             yield self.lines(table.header, rows, excel_safe=excel_safe)
 
     def head(self, header: Sequence[str], *, excel_safe: bool = False) -> bytes:
-        """Return the line of the header."""
+        """Return the header line."""
         return self.lines(header, [tuple(header)], excel_safe=excel_safe)
 
     def lines(
@@ -48,9 +48,9 @@ def _no_formula(value: str | int) -> str | int:
 
 
 def csv_text(rows: Iterable[Row]) -> bytes:
-    """Return rows as CSV: what holds a comma, a quote or an end of line is quoted.
+    """Return rows as CSV: a value that holds a comma, a quote or a line end is quoted.
 
-    Python's own module leaves a carriage return unquoted before 3.13.
+    Before Python 3.13 the ``csv`` module leaves a carriage return unquoted.
     """
     rows = list(rows)
     file = io.StringIO(newline="")

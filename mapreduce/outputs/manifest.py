@@ -1,7 +1,7 @@
-"""The manifest: a file beside the tables that says what they are and of which run.
+"""The manifest: a file beside the tables that lists them and describes the run that wrote them.
 
-Where it stands, the files that it lists are whole and of one run. Later runs read it, too: to leave
-these files out of their inputs, and to remove those that they do not write again.
+While the manifest exists, the files that it lists are whole and of one run. Later runs read it to
+leave these files out of their inputs, and to remove the files that they do not write again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Final
 from mapreduce.outputs.temporary import (
     Digest,
     Digests,
+    as_output_error,
     best_effort,
-    blamed_on,
     close,
     leftovers,
 )
@@ -28,7 +28,7 @@ MANIFEST: Final = "_SUCCESS.json"
 _PIECE: Final = 1 << 20
 
 Outputs = Mapping[str, Digest]
-"""What a manifest says of each file, by its path as seen from the manifest's directory."""
+"""The digest of each file that a manifest lists, by its path relative to the manifest."""
 
 
 def manifest_text(
@@ -37,8 +37,8 @@ def manifest_text(
     side_inputs: Iterable[str | os.PathLike[str]],
     digests: Digests,
 ) -> bytes:
-    """Return what a run says of itself (``described``), of its lookups and its outputs, as JSON."""
-    said = {
+    """Return a manifest as JSON: the description of a run, its side inputs and its outputs."""
+    content = {
         **described,
         "side_inputs": [_side_input(Path(path)) for path in side_inputs],
         "outputs": {
@@ -46,17 +46,17 @@ def manifest_text(
             for path, digest in digests.items()
         },
     }
-    return _as_text(said)
+    return _as_text(content)
 
 
-def _as_text(said: Mapping[str, object]) -> bytes:
-    import json  # noqa: PLC0415 - start-up counts
+def _as_text(content: Mapping[str, object]) -> bytes:
+    import json  # noqa: PLC0415 - keeps start-up fast
 
-    return json.dumps(said, indent=1).encode() + b"\n"
+    return json.dumps(content, indent=1).encode() + b"\n"
 
 
 def _side_input(path: Path) -> dict[str, object]:
-    """Return which version of a file a job was built from; of a pipe only its name is left."""
+    """Describe the version of a file that a job was built from; for a pipe, only its name."""
     try:
         status = path.stat()
         digest = _digest(path) if stat.S_ISREG(status.st_mode) else None
@@ -69,33 +69,33 @@ def _side_input(path: Path) -> dict[str, object]:
 
 
 def read_manifest(path: Path) -> Outputs:
-    """Return what a manifest lists: nothing, if there is none, or if the file is something else.
+    """Return the files that a manifest lists: none if there is no manifest or it is not ours.
 
-    Raises ``OutputError`` if there is one that cannot be read although this user may.
+    Raises ``OutputError`` if reading fails for another reason than missing permission.
     """
     text = b""
-    with blamed_on(path), best_effort(), suppress(FileNotFoundError, NotADirectoryError):
+    with as_output_error(path), best_effort(), suppress(FileNotFoundError, NotADirectoryError):
         text = _read(path)
     return _parse(text) if text else {}
 
 
 def _parse(text: bytes) -> Outputs:
-    import json  # noqa: PLC0415 - start-up counts
+    import json  # noqa: PLC0415 - keeps start-up fast
 
     try:
-        said: Any = json.loads(text)
+        content: Any = json.loads(text)
         outputs = {
             str(name): Digest(int(file["bytes"]), str(file["sha256"]))
-            for name, file in said["outputs"].items()
+            for name, file in content["outputs"].items()
         }
-        is_ours = isinstance(said["version"], str) and "\0" not in "".join(outputs)
+        is_ours = isinstance(content["version"], str) and "\0" not in "".join(outputs)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        is_ours = False  # a file of this name that no run of ours has written
+        is_ours = False  # another program wrote a file of this name
     return outputs if is_ours else {}
 
 
 def _read(path: Path) -> bytes:
-    """Return what a plain file holds, and nothing of a directory or of a FIFO."""
+    """Return the content of a regular file; return nothing for a directory or a FIFO."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -106,10 +106,10 @@ def _read(path: Path) -> bytes:
 
 
 def earlier_outputs(directory: Path) -> Iterator[tuple[str, Digest]]:
-    """Yield the files that earlier runs into a directory have listed, by their names there.
+    """Yield the name and digest of each file that earlier runs into a directory have listed.
 
-    A run that was killed amid its renames has left its manifest, or the one before, beside the
-    place where one belongs.
+    A run that was killed while it renamed has left its new manifest, or the old one, under a
+    temporary name.
     """
     manifest = directory / MANIFEST
     yield from read_manifest(manifest).items()
@@ -119,31 +119,31 @@ def earlier_outputs(directory: Path) -> Iterator[tuple[str, Digest]]:
 
 
 def manifest_without(directory: Path, target: Path) -> bytes | None:
-    """Return the text of the manifest of a directory without an output, if it lists that one."""
-    import json  # noqa: PLC0415 - start-up counts
+    """Return the text of a directory's manifest without ``target``, or ``None`` if unlisted."""
+    import json  # noqa: PLC0415 - keeps start-up fast
 
     path, real = directory / MANIFEST, os.path.realpath(target)
     outputs = read_manifest(path)
     kept = [name for name in outputs if os.path.realpath(directory / name) != real]
     if len(kept) == len(outputs):
         return None
-    said = json.loads(_read(path))
-    said["outputs"] = {name: said["outputs"][name] for name in kept}
-    return _as_text(said)
+    content = json.loads(_read(path))
+    content["outputs"] = {name: content["outputs"][name] for name in kept}
+    return _as_text(content)
 
 
 def is_plain(name: str) -> bool:
-    """Return whether a name is that of a file in the directory where it is looked for."""
+    """Return whether a name is a plain file name: not ``.`` or ``..``, and without a slash."""
     return bool(name.strip(".")) and "/" not in name and "\0" not in name
 
 
 def outdated_outputs(
     directory: Path, written: Iterable[Path], inputs: Iterable[str | os.PathLike[str]]
 ) -> Sequence[Path]:
-    """Return the files that earlier runs into a directory have left and that are to be removed.
+    """Return the files of earlier runs that this run must remove from a directory.
 
-    They are plain files in the directory itself that are byte for byte what a run has written.
-    Neither those are among them that this run writes, nor its inputs.
+    These are regular files directly in the directory that still hold the bytes that a run wrote.
+    Files that this run writes or reads are not among them.
     """
     real = Path(os.path.realpath(directory))
     earlier = {real / name: digest for name, digest in earlier_outputs(directory) if is_plain(name)}
@@ -152,12 +152,12 @@ def outdated_outputs(
     if not earlier:
         return []
     spared = [status for path in inputs if (status := _status(path))]
-    return [path for path, digest in earlier.items() if _may_go(path, digest, spared)]
+    return [path for path, digest in earlier.items() if _is_removable(path, digest, spared)]
 
 
-def _may_go(path: Path, digest: Digest, spared: Iterable[os.stat_result]) -> bool:
-    """Return whether a file is still what a run has written, and none of those to be spared."""
-    with blamed_on(path), best_effort(), suppress(FileNotFoundError):
+def _is_removable(path: Path, digest: Digest, spared: Iterable[os.stat_result]) -> bool:
+    """Return whether a file still has its digest and is none of the files to be spared."""
+    with as_output_error(path), best_effort(), suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size != digest.size:
             return False
@@ -175,7 +175,7 @@ def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
 
 
 def _digest(path: Path) -> Digest:
-    from hashlib import sha256 as new_digest  # noqa: PLC0415 - start-up counts
+    from hashlib import sha256 as new_digest  # noqa: PLC0415 - keeps start-up fast
 
     size, sha256 = 0, new_digest()
     with path.open("rb") as file:
@@ -186,11 +186,11 @@ def _digest(path: Path) -> Digest:
 
 
 def own_outputs(directory: Path | None, *targets: Path | None) -> set[Path]:
-    """Return the files that are outputs: of earlier runs into ``directory``, and ``targets``.
+    """Return the files in a directory that a run must not count as its inputs: its own outputs.
 
-    They are the manifest there and what it lists, and each target that exists (a file of malformed
-    lines or of figures, say). All are real paths, without symbolic links. A run that is given a
-    directory as its input must not count them. Raises ``OutputError``.
+    These are the manifest of ``directory``, the files that it lists, and those ``targets`` (a file
+    of malformed lines or of figures, say) that exist. All paths are real ones, without symbolic
+    links. Raises ``OutputError`` if the manifest cannot be read.
     """
     names = [] if directory is None else [name for name, _digest in earlier_outputs(directory)]
     files = [directory / name for name in (MANIFEST, *names) if directory and names]

@@ -1,14 +1,14 @@
-"""Malformed lines: the first ones for a person to see, and all of them for a file.
+"""Malformed lines: the first few to show to the user, and all of them for a file.
 
-A worker writes those of each split into a part of its own in the spool, a private directory beside
-the file to be. In the end the parts are joined in the order of the inputs. So they take no memory,
-however many they are; and a split that is counted again, because its worker was killed, writes its
-part again. As many lines must come out as the run has counted as malformed.
+A worker writes the malformed lines of each split into a file of their own, a part, in the spool: a
+private directory beside the final file. At the end the parts are joined in the order of the inputs.
+So any number of malformed lines needs no memory. If a worker is killed, its split is counted again
+and its part is written again. The number of lines written must equal the number of malformed lines
+that the run counted.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mapreduce.errors import ConservationError, OutputError, UsageError, printable
+from mapreduce.errors import ConservationError, OutputError, printable
 from mapreduce.outputs.writers import LineWriter
 
 EXCERPT: Final = 60
@@ -27,10 +27,11 @@ _HEAD: Final = struct.Struct("=QQ")
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One malformed line: in which input it stands, at which byte, why, and how it begins.
+    """One malformed line: its input, its offset, the reason, and its first bytes.
 
-    ``index`` is the input's place among all inputs, ``name`` its path as a terminal may show it.
-    ``unit`` is what ``offset`` counts, if not bytes: rows, of an input that has no lines.
+    ``index`` is the number of the input among all inputs. ``name`` is the path of the input in a
+    form that is safe to print. ``unit`` is what ``offset`` counts: bytes, or the rows of an input
+    without lines.
     """
 
     index: int
@@ -49,9 +50,9 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """Where the malformed lines of each split go until all of them are joined.
+    """The directory that holds the malformed lines of each split until they are joined.
 
-    A part is a row of pieces, each behind a head that tells its bytes and its lines.
+    A part is a sequence of pieces. Before each piece stand its number of bytes and of lines.
     """
 
     directory: Path
@@ -66,10 +67,10 @@ class Spool:
         rejects: Iterable[tuple[int, str, bytes]],
         unit: str = "byte",
     ) -> None:
-        """Add malformed lines (offset, reason, whole line) to the part of a split.
+        """Append malformed lines (offset, reason, whole line) to the part of a split.
 
-        The split begins at byte ``start`` of the input ``index``, whose path is ``path``. An offset
-        that does not count bytes is written with its ``unit``.
+        The split begins at byte ``start`` of input number ``index``, whose path is ``path``. An
+        offset that counts something other than bytes is written with its ``unit``.
         """
         rows = [
             (
@@ -85,14 +86,14 @@ class Spool:
             file.write(_HEAD.pack(len(text), len(rows)) + text)
 
     def clear(self, index: int, start: int) -> None:
-        """Forget what a killed worker has written of a split."""
+        """Delete the part that a killed worker may have begun for a split."""
         with self._blamed():
             self._part(index, start).unlink(missing_ok=True)
 
     def text(self, malformed: int) -> Iterator[bytes]:
-        """Yield all parts in the order of the inputs, under a header if the format has one.
+        """Yield the header, if the format has one, and all parts in the order of the inputs.
 
-        Raises ``ConservationError`` at the end unless there were ``malformed`` lines.
+        Raises ``ConservationError`` at the end unless the parts held ``malformed`` lines.
         """
         yield self.writer.head(FIELDS, excel_safe=self.excel_safe)
         written = 0
@@ -104,8 +105,8 @@ class Spool:
                     written += lines
         if written != malformed:
             raise ConservationError(
-                f"{malformed:,} malformed lines, but {written:,} of them could be written: "
-                "some have been lost, or written twice; please report this"
+                f"{malformed:,} malformed lines were counted, but {written:,} of them were "
+                "written: some were lost or written twice; please report this"
             )
 
     @contextmanager
@@ -124,34 +125,8 @@ def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
     while size:
         piece = file.read(min(size, _PIECE))
         if not piece:
-            raise ConservationError("malformed lines were lost on their way; please report this")
+            raise ConservationError(
+                "malformed lines were lost: a part of the spool ends early; please report this"
+            )
         size -= len(piece)
         yield piece
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How many malformed lines a run may have: a number, or a share of all lines."""
-
-    text: str
-    number: int | None = None
-    share: tuple[int, int] | None = None  # of all lines, as a fraction
-
-    @classmethod
-    def of(cls, text: str | int) -> Budget:
-        """Return the budget written ``N`` or ``P%``; raise ``UsageError`` if it is neither."""
-        said = f"--max-malformed {text}"
-        found = re.fullmatch(r"([0-9]{1,18})(?:(?:\.([0-9]{1,9}))?(%))?", str(text))
-        if found is None:
-            raise UsageError(f"{said}: must be a number of lines, or of per cent as in 0.1%")
-        if not found[3]:
-            return cls(said, number=int(found[1]))
-        digits = found[2] or ""
-        return cls(said, share=(int(found[1] + digits), 100 * 10 ** len(digits)))
-
-    def holds(self, malformed: int, lines: int) -> bool:
-        """Return whether so many of so many lines are within it."""
-        if self.number is not None:
-            return malformed <= self.number
-        part, whole = self.share or (1, 1)
-        return malformed * whole <= part * lines

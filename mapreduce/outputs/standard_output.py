@@ -1,4 +1,4 @@
-"""Standard output as the place of a table, instead of a directory."""
+"""Write the only table of a job to standard output instead of a directory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ STANDARD_OUTPUT: Final = "-"
 
 
 def check_one_table(outputs: Sequence[str]) -> None:
-    """Raise ``UsageError`` if a job makes several tables, which would run into each other."""
+    """Raise ``UsageError`` if a job makes several tables: standard output takes only one."""
     if len(outputs) > 1:
         directory = named("output", "DIR")
-        raise UsageError(f"this job makes {len(outputs)} tables: name a directory with {directory}")
+        raise UsageError(
+            f"this job makes {len(outputs)} tables, and standard output takes one: name a "
+            f"directory with {directory}"
+        )
 
 
 def print_table(table: Table, *, excel_safe: bool) -> None:
-    """Write a table to standard output; bytes that are not UTF-8 leave as they came."""
+    """Write a table to standard output; bytes that are not UTF-8 are written unchanged."""
     sys.stdout.flush()
     with open(sys.stdout.fileno(), "wb", closefd=False) as file:
         file.writelines(table_text(table, excel_safe=excel_safe))

@@ -1,4 +1,4 @@
-"""What a run did, in numbers: the summary that a person reads and the JSON that a script reads."""
+"""The figures of a run, for the summary on the screen and for the JSON of ``--stats``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 class Stats:
     """The figures of one run; the field names are the keys of ``--stats`` and are stable.
 
-    ``bytes`` and ``lines`` are of the inputs. ``workers`` counts the processes that the splits
-    were fanned out to; 1 is the parent alone. ``seconds`` has ``total`` and the phases ``plan``,
-    ``map`` (with the merges that overlap it), ``reduce``, ``finish`` and ``write``. ``mb_per_s``
-    is 10^6 bytes of input per second of the total.
+    ``bytes`` and ``lines`` are those of the inputs. ``workers`` is the number of processes that
+    counted; 1 means the parent alone. ``seconds`` has ``total`` and the phases ``plan``, ``map``
+    (including merges that overlap it), ``reduce``, ``finish`` and ``write``. ``mb_per_s`` is
+    10^6 bytes of input per second of the total.
     """
 
     inputs: int
@@ -39,14 +39,14 @@ class Stats:
 
 
 class Clock:
-    """Laps of one run, in seconds of the monotonic clock."""
+    """Measures the phases of one run, in seconds."""
 
     def __init__(self) -> None:
         self._start = self._last = time.perf_counter()
         self._laps = dict.fromkeys(("plan", "map", "reduce", "finish", "write"), 0.0)
 
     def lap(self, phase: str) -> None:
-        """End a phase; a phase that ends again is as long as both together."""
+        """Add the time since the last lap to a phase."""
         now = time.perf_counter()
         self._laps[phase] = self._laps.get(phase, 0.0) + now - self._last
         self._last = now

@@ -1,4 +1,4 @@
-"""A table of results: what a job's ``finish`` returns and a writer turns into a file."""
+"""A table of results: a job's ``finish`` returns it, and a writer turns it into a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS: Final = 4096
 class Table:
     """One result file: its name, its header, its rows in order, and a note for the summary.
 
-    The suffix of the name chooses the format (``writers``). Text may hold surrogate escapes
+    The suffix of the name chooses the format (see ``writers``). Text may hold surrogate escapes
     (PEP 383), which stand for bytes that are not UTF-8.
     """
 
@@ -30,14 +30,14 @@ class Table:
 
 @runtime_checkable
 class CsvRows(Protocol):
-    """Rows that can write themselves as CSV, faster than by one Python object for each value."""
+    """Rows that can write themselves as CSV without making a Python object of each value."""
 
     def csv(self) -> Iterator[bytes]:
-        """Yield the rows as CSV, some at a time: the same bytes as the CSV writer gives."""
+        """Yield the rows as CSV, some at a time: the same bytes that the CSV writer would make."""
 
 
 def key_columns(key: bytes, split_at: bytes | None) -> tuple[str, ...]:
-    """Return the columns of a key: one, or as many as ``split_at`` cuts it into.
+    """Return the columns of a key: the whole key, or the parts between ``split_at``.
 
     Bytes that are not UTF-8 become surrogate escapes.
     """
@@ -47,7 +47,7 @@ def key_columns(key: bytes, split_at: bytes | None) -> tuple[str, ...]:
 
 def rows_of(items: Iterable[tuple[bytes, int]], split_at: bytes | None) -> list[Row]:
     """Return keys and counts as rows."""
-    if split_at is None:  # decoded here: a call for each of many keys costs as much as decoding
+    if split_at is None:  # inlined: a call for each key would take as long as decoding it
         return [(key.decode(errors="surrogateescape"), count) for key, count in items]
     return [(*key_columns(key, split_at), count) for key, count in items]
 
@@ -58,42 +58,42 @@ def row_pieces(table: Table) -> Iterator[Sequence[Row]]:
         rows = table.rows[start : start + ROWS]
         if any(width != len(table.header) for width in set(map(len, rows))):
             wrong = next(row for row in rows if len(row) != len(table.header))
-            raise JobError(f"{said_of(table)} has the row {_shown(wrong)}, {_width(table, wrong)}")
+            raise JobError(f"{label_of(table)} has the row {_shown(wrong)}, {_width(table, wrong)}")
         yield rows
 
 
 def check_table(table: Table) -> None:
     """Raise ``JobError`` for a header or a first row that no writer can write.
 
-    The other rows may not exist as objects yet; ``row_pieces`` checks them on their way.
+    The other rows may not exist as objects yet; ``row_pieces`` checks them when they are written.
     """
     if not table.header or not all(isinstance(title, str) for title in table.header):
-        raise JobError(f"{said_of(table)} has the header {table.header!r}: it must be text")
+        raise JobError(f"{label_of(table)} has the header {table.header!r}: it must be text")
     if not isinstance(table.rows, Sequence):
         raise JobError(
-            f"{said_of(table)} has rows of type {type(table.rows).__name__}: make a list"
+            f"{label_of(table)} has rows of type {type(table.rows).__name__}: make a list"
         )
     first = table.rows[0] if len(table.rows) else None
     if first is None:
         return
     if len(first) != len(table.header):
-        raise JobError(f"{said_of(table)} has the row {_shown(first)}, {_width(table, first)}")
+        raise JobError(f"{label_of(table)} has the row {_shown(first)}, {_width(table, first)}")
     for title, value in zip(table.header, first, strict=True):
         if not isinstance(value, str | int | float):
             kind = type(value).__name__
             raise JobError(
-                f"{said_of(table)} has {kind} in the column {printable(title)!r}: "
+                f"{label_of(table)} has {kind} in the column {printable(title)!r}: "
                 "values are text and numbers"
             )
 
 
-def said_of(table: Table) -> str:
-    """Return how an error names a table."""
+def label_of(table: Table) -> str:
+    """Return the words by which an error message names a table."""
     return f"the table {printable(table.name)!r} of the job"
 
 
 def _width(table: Table, row: Row) -> str:
-    return f"which has {len(row)} values, but the header {len(table.header)}"
+    return f"which has {len(row)} values, but the header has {len(table.header)}"
 
 
 def _shown(row: Row) -> str:

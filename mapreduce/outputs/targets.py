@@ -1,4 +1,4 @@
-"""What a run writes: the tables of the job, the manifest beside them, and the malformed lines."""
+"""The files that a run writes: the job's tables, their manifest, malformed lines and figures."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ STDIN: Final = "-"
 """The name of standard input among the inputs."""
 
 LONGEST_NAME: Final = 255 - len("..01234567.tmp")
-"""Bytes that a file's name may have, so that there is a temporary one, too."""
+"""Bytes that a file's name may have, so that its temporary name is not too long either."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path keeps one of two slashes
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # Path turns two slashes into one
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The files of the tables that were written, and what the user should know of it."""
+    """The paths of the tables that were written, and notes for the user."""
 
     paths: Sequence[Path]
     notes: Sequence[str] = ()
@@ -45,11 +45,12 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where a run writes: the directory of the tables and the file of the malformed lines, or None.
+    """Where a run writes.
 
-    ``excel_safe``: no spreadsheet may take text for a formula. ``writer``: the format of all
-    tables, whose names then get its suffix; otherwise the suffix of each name chooses. ``stats``:
-    the file of the figures, which is written together with the tables.
+    ``directory`` is for the tables, ``rejects`` is the file for malformed lines, and ``stats`` is
+    the file for the figures; ``None`` means that they are not written. ``excel_safe`` keeps a
+    spreadsheet from taking text for a formula. ``writer`` is the format of all tables, whose names
+    then get its suffix; without it, the suffix of each name chooses the format.
     """
 
     directory: Path | None
@@ -59,7 +60,7 @@ class Targets:
     stats: Path | None = None
 
     def check(self, outputs: Sequence[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
-        """Raise ``UsageError`` for a file that cannot be written, is an input, or stands twice.
+        """Raise ``UsageError`` for a file that cannot be written, is an input, or is named twice.
 
         ``outputs`` are the names of the tables that the job has declared.
         """
@@ -71,7 +72,7 @@ class Targets:
 
     @contextmanager
     def spool(self) -> Iterator[Spool | None]:
-        """Make the spool of the malformed lines, if they are wanted; remove it at the end."""
+        """Make a spool if malformed lines are to be written; remove it at the end."""
         if self.rejects is None:
             yield None
             return
@@ -90,15 +91,16 @@ class Targets:
         figures: Callable[[], bytes] = bytes,
         check: Callable[[], object],
     ) -> Saved:
-        """Write tables, manifest, ``malformed`` lines and ``figures``, all or nothing.
+        """Write tables, manifest, malformed lines and figures: all of them, or none.
 
-        ``describe`` gives what the manifest says besides the digests of the files. Tables of
-        earlier runs into the directory that this run does not write are removed, unless they are
-        inputs. ``check`` is called at the last moment at which nothing has been changed yet, and
-        may raise. Raises ``OutputError``; then all files are what they were.
+        ``malformed`` is the number of malformed lines. ``describe`` returns the description of the
+        run for the manifest. ``figures`` returns the text of the ``stats`` file. Tables of earlier
+        runs into the directory are removed, unless this run writes or reads them. ``check`` is
+        called just before the first change; it may raise to stop. Raises ``OutputError`` if a file
+        cannot be written; then all files are what they were.
         """
         more = {self.rejects: spool.text(malformed)} if self.rejects and spool else {}
-        more |= {self.stats: _late(figures)} if self.stats else {}
+        more |= {self.stats: _deferred(figures)} if self.stats else {}
         directory = self.directory
         if directory is None:
             return Saved([], commit(more, check=check))
@@ -124,9 +126,9 @@ class Targets:
     def write_rejects(
         self, spool: Spool | None, *, malformed: int, check: Callable[[], object]
     ) -> None:
-        """Write the ``malformed`` lines alone, if they are wanted.
+        """Write only the malformed lines, if a file for them is named.
 
-        If a manifest lists the file of an earlier run, it no longer does.
+        If the manifest of an earlier run lists that file, the entry is removed.
         """
         if self.rejects and spool:
             manifest, directory = None, self.directory
@@ -143,25 +145,25 @@ class Targets:
         return writer.text(table, excel_safe=self.excel_safe)
 
 
-def _late(text: Callable[[], bytes]) -> Iterator[bytes]:
-    """Yield a text that is asked for when all files before it have been written."""
+def _deferred(text: Callable[[], bytes]) -> Iterator[bytes]:
+    """Yield a text that is made only when all files before it have been written."""
     yield text()
 
 
 def check_names(outputs: Sequence[str]) -> None:
-    """Raise ``UsageError`` unless a job has declared plain, different names of files."""
+    """Raise ``UsageError`` unless a job's output names are plain file names, each used once."""
     for name in outputs:
         shown = f"the output {printable(str(name))!r} of the job"
         if not isinstance(name, str) or not is_plain(name):
-            raise UsageError(f"{shown}: is no plain file name")
+            raise UsageError(f"{shown}: is not a plain file name")
         if name == MANIFEST:
-            raise UsageError(f"{shown}: is the name of the manifest")
+            raise UsageError(f"{shown}: is the name of the manifest; choose another name")
         if outputs.count(name) > 1:
             raise UsageError(f"{shown}: is declared twice")
 
 
 def check_tables(tables: Sequence[Table], outputs: Sequence[str]) -> None:
-    """Raise ``JobError`` unless the tables are those that the job has declared, each once."""
+    """Raise ``JobError`` unless a job returned each table that it has declared, and no other."""
     if not isinstance(tables, Sequence) or not all(isinstance(t, Table) for t in tables):
         raise JobError(f"finish() of the job returned {tables!r:.60}, not a list of tables")
     names = [table.name for table in tables]
@@ -188,24 +190,24 @@ def check_targets(targets: Iterable[Path], inputs: Iterable[str | os.PathLike[st
         if reason := _refusal(target, real, read):
             raise UsageError(f"{printable(str(target))}: {reason}")
         if real in seen:
-            raise UsageError(f"{printable(str(target))}: is another output, too")
+            raise UsageError(f"{printable(str(target))}: is also another output; choose another")
         seen.add(real)
         _check_directory(Path(real).parent)
 
 
 def _refusal(target: Path, real: str, read: Iterable[os.stat_result]) -> str:
-    """Return why a target cannot be written; nothing if it can."""
+    """Return why a target cannot be written, or an empty text if it can."""
     if _URL.match(str(target)):
-        return "outputs are files; name a directory, and copy it from there"
+        return "outputs are local files; name a directory, and copy the results from there"
     status = _status(target)
     if status and any(os.path.samestat(status, other) for other in read):
         return "is an input; choose another output"
     if status and not stat.S_ISREG(status.st_mode):
         return "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
-    if os.path.islink(real):  # noqa: PTH114 - the other one raises where it may not look
+    if os.path.islink(real):  # noqa: PTH114 - Path.is_symlink raises without permission
         return "too many levels of symbolic links"
     if len(os.fsencode(Path(real).name)) > LONGEST_NAME:
-        return f"the name is too long: {LONGEST_NAME} bytes at most"
+        return f"the name is too long: use at most {LONGEST_NAME} bytes"
     return ""
 
 
@@ -217,10 +219,12 @@ def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
 
 
 def _check_directory(directory: Path) -> None:
-    """Raise ``UsageError`` unless files can be made in a directory or it can be made itself."""
+    """Raise ``UsageError`` unless files, and the directory itself if missing, can be created."""
     name = printable(str(directory))
     existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if not existing.is_dir():
-        raise UsageError(f"{name}: cannot be made, {printable(str(existing))} is not a directory")
+        raise UsageError(
+            f"{name}: cannot be created: {printable(str(existing))} is not a directory"
+        )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UsageError(f"{name}: permission denied, or a read-only file system")

@@ -1,7 +1,7 @@
-"""Temporary files: complete and private beside their targets, and gone at the end of the run.
+"""Temporary files: written beside their targets, private, and removed at the end of the run.
 
-A run holds a lock on each of them for as long as it needs it. So the next run can tell what a
-killed one has left behind, and removes it.
+A run locks each of its temporary files. A temporary file without a lock was left behind by a
+killed run, and the next run removes it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from mapreduce.errors import OutputError, printable
 REFUSED: Final = {
     *(errno.EINVAL, errno.EPERM, errno.EACCES, errno.ELOOP, errno.ENOSYS, errno.EOPNOTSUPP)
 }
-"""What a file system answers that cannot do something, or never lets this user do it."""
+"""Errors of a file system that does not support an operation, or never allows it to this user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """How many bytes a file has, and their SHA-256 in hexadecimal digits."""
+    """The number of bytes in a file, and their SHA-256 in hexadecimal digits."""
 
     size: int
     sha256: str
@@ -39,9 +39,9 @@ Digests = Mapping[Path, Digest]
 
 @dataclass(frozen=True, slots=True)
 class Temporary:
-    """A complete, synced file at ``path`` that is to be renamed to ``real``.
+    """A complete, synced file at ``path`` that will be renamed to ``real``.
 
-    ``target`` is how the user named the file; ``real`` is that path without symbolic links.
+    ``target`` is the path that the user gave; ``real`` is the same path without symbolic links.
     """
 
     path: Path
@@ -55,14 +55,14 @@ def write_beside(
 ) -> Temporary:
     """Write a complete temporary file in the directory of its target; the stack removes it.
 
-    First what killed runs have left beside the target is removed, if ``clear``. A link stays a
-    link: the file that it points to will be replaced.
+    With ``clear``, first remove the leftovers of killed runs. A symbolic link stays one: the file
+    that it points to will be replaced.
     """
-    from hashlib import sha256 as new_digest  # noqa: PLC0415 - start-up counts, and not all write
+    from hashlib import sha256 as new_digest  # noqa: PLC0415 - not every run writes files
 
     real = Path(os.path.realpath(target))
     make_directory(real.parent, stack)
-    with blamed_on(target):
+    with as_output_error(target):
         if real.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if clear:
@@ -80,21 +80,21 @@ def write_beside(
 
 
 def make_directory(directory: Path, stack: ExitStack) -> None:
-    """Make a directory and those above it; the stack removes again what has stayed empty."""
+    """Make a directory and its parents; the stack removes those that are still empty."""
     missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
     for path in reversed(missing):
         stack.callback(_remove_if_empty, path)
-    with blamed_on(directory):
+    with as_output_error(directory):
         directory.mkdir(parents=True, exist_ok=True)
 
 
 def _remove_if_empty(directory: Path) -> None:
-    with suppress(OSError):  # the results are in it
+    with suppress(OSError):  # not empty: it holds the results
         directory.rmdir()
 
 
 def _create(target: Path, stack: ExitStack) -> tuple[Path, int]:
-    """Make a private file beside the target; it is locked until the stack removes it."""
+    """Create a private file beside the target; it is locked until the stack removes it."""
     while True:
         path = _temporary_name(target)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -102,7 +102,8 @@ def _create(target: Path, stack: ExitStack) -> tuple[Path, int]:
         stack.callback(_remove, path)
         lock(handle)
         if os.fstat(handle).st_nlink:
-            return path, handle  # else another run took it for a leftover before it was locked
+            return path, handle
+        # Another run took the file for a leftover and removed it before it was locked: try again.
 
 
 def _temporary_name(target: Path) -> Path:
@@ -116,7 +117,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_tree(path: Path) -> None:
-    with suppress(OSError):  # which it may raise all the same
+    with suppress(OSError):  # rmtree may raise in spite of ignore_errors
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -127,21 +128,21 @@ def _write(handle: int, piece: bytes) -> None:
 
 
 def close(handle: int) -> None:
-    """Close a descriptor of which nothing is expected any more."""
-    with suppress(OSError):  # what was written has been synced before
+    """Close a descriptor and ignore errors: written data has been synced before."""
+    with suppress(OSError):
         os.close(handle)
 
 
 def lock(handle: int) -> None:
-    """Tell other runs that a temporary file is in use."""
-    with suppress(OSError):  # no locks on this file system: leftovers stay, and nothing is lost
+    """Lock a temporary file, so that other runs know that it is in use."""
+    with suppress(OSError):  # no locks on this file system: leftovers are never removed there
         fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 def _mode(target: Path) -> int:
-    """Return the permissions that the target has, or that any new file would get.
+    """Return the permissions of the target, or those that a new file would get.
 
-    A table needs no setuid bit, and the system drops it, too, when a file is written.
+    The setuid and setgid bits are dropped, as the system does whenever a file is written.
     """
     try:
         return target.stat().st_mode & 0o777
@@ -157,7 +158,7 @@ def private_directory(target: Path) -> Iterator[Path]:
     real = Path(os.path.realpath(target))
     with ExitStack() as stack:
         make_directory(real.parent, stack)
-        with blamed_on(real.parent):
+        with as_output_error(real.parent):
             clear_leftovers(real)
             path = make_private_directory(real, stack)
         yield path
@@ -168,27 +169,28 @@ def make_private_directory(target: Path, stack: ExitStack) -> Path:
     while True:
         path = _temporary_name(target)
         path.mkdir(mode=0o700)
-        # a worker of the caller's pool may still write: then the next run removes what is left
+        # A worker of the caller's pool may still write here; then the next run removes the rest.
         stack.callback(_remove_tree, path)
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(close, handle)
         lock(handle)
         if path.exists():
-            return path  # else another run took it for a leftover before it was locked
+            return path
+        # Another run took the directory for a leftover and removed it: try again.
 
 
 def leftovers(target: Path) -> Iterator[Path]:
-    """Yield what killed runs have left beside a target: what has no lock. Each is locked meanwhile.
+    """Yield the temporary files and directories that killed runs have left beside a target.
 
-    Only what a run could have made is looked at: a plain file or a directory of such a name.
+    They are those that no run has locked. Each is locked while the caller uses it.
     """
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp")
     found: list[Path] = []
-    with suppress(OSError):  # the next run may look here
+    with suppress(OSError):  # unreadable: a later run may be able to list it
         found += target.parent.iterdir()
     for path in (path for path in found if name.fullmatch(path.name)):
-        with suppress(OSError):  # a link, or in use, or gone meanwhile
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # may be a FIFO
+        with suppress(OSError):  # a symbolic link, in use, or gone by now
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # for a FIFO
             handle = os.open(path, flags)
             try:
                 kind = stat.S_IFMT(os.fstat(handle).st_mode)
@@ -200,15 +202,15 @@ def leftovers(target: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Remove what killed runs have left beside a target."""
+    """Remove the temporary files and directories that killed runs have left beside a target."""
     for path in leftovers(target):
         _remove(path)
         _remove_tree(path)  # if it is a directory
 
 
 @contextmanager
-def blamed_on(path: Path) -> Iterator[None]:
-    """Turn an error of the system into an ``OutputError`` that names a path."""
+def as_output_error(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` into an ``OutputError`` that names a path."""
     try:
         yield
     except OSError as error:
@@ -217,7 +219,7 @@ def blamed_on(path: Path) -> Iterator[None]:
 
 @contextmanager
 def best_effort() -> Iterator[None]:
-    """Do without what the file system cannot do; any other error is one."""
+    """Ignore an error that says that the file system does not support or allow an operation."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,6 @@
-"""The output formats: each is one writer, and one row of ``WRITERS``.
+"""The output formats; the suffix of a file's name chooses its writer.
 
 To add a format, write a class like ``CsvWriter`` in a file of its own and add it to ``WRITERS``.
-The suffix of a file's name chooses its writer.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ class Writer(Protocol):
 
     @property
     def suffixes(self) -> Sequence[str]:
-        """The suffixes of the files that it writes; the first one is given to new names."""
+        """The suffixes of this format's files; a file that is renamed gets the first one."""
 
     def text(self, table: Table, *, excel_safe: bool = False) -> Iterator[bytes]:
         """Yield the bytes of a table's file, some rows at a time.
 
-        ``excel_safe``: no spreadsheet that opens the file may take text for a formula.
+        With ``excel_safe``, no spreadsheet that opens the file takes text for a formula.
         """
 
 
 @runtime_checkable
 class LineWriter(Writer, Protocol):
-    """A format of lines: what several processes have written of one table can be joined.
+    """A format of lines: the parts of a table that several processes wrote can be joined.
 
     Malformed lines are written in such formats.
     """
 
     def head(self, header: Sequence[str], *, excel_safe: bool = False) -> bytes:
-        """Return what stands before the first row."""
+        """Return the bytes before the first row, or none."""
 
     def lines(
         self, header: Sequence[str], rows: Iterable[Row], *, excel_safe: bool = False
     ) -> bytes:
-        """Return some rows."""
+        """Return the bytes of some rows."""
 
 
 CSV: Final = CsvWriter()
@@ -51,13 +50,13 @@ WRITERS: Final[Sequence[Writer]] = (CSV, JsonLinesWriter())
 
 
 def writer_of(name: str) -> Writer:
-    """Return the writer of a file by the suffix of its name; CSV for a suffix that nobody has."""
+    """Return the writer for the suffix of a file's name; CSV if no writer has that suffix."""
     suffix = Path(name).suffix.lower()
     return next((writer for writer in WRITERS if suffix in writer.suffixes), CSV)
 
 
 def line_writer_of(name: str) -> LineWriter:
-    """Return the writer of a file of malformed lines by the suffix of its name."""
+    """Return the writer of a file of malformed lines for the suffix of its name."""
     writer = writer_of(name)
     return writer if isinstance(writer, LineWriter) else CSV
 

@@ -73,7 +73,7 @@ def table(rows: Any, header: Any = ("Key", "Count")) -> Table:
         (ONE, "not a list of tables"),
         ("ab", "returned 'ab', not a list of tables"),
         ([{"Key": 1}], "not a list of tables"),
-        ([table([("a", 1)], ("A", "B", "C")), OTHER], "has 2 values, but the header 3"),
+        ([table([("a", 1)], ("A", "B", "C")), OTHER], "has 2 values, but the header has 3"),
         ([table([("a", 1, 2)]), OTHER], "has the row \\('a', 1, 2\\), which has 3 values"),
         ([table([("a", 1)] * ROWS + [("b",)]), OTHER], "has the row \\('b',\\), which has 1 value"),
         ([table([(b"a", 1)]), OTHER], "has bytes in the column 'Key'"),
@@ -150,7 +150,7 @@ def test_a_name_that_is_too_long_is_refused_before_any_work(
 )
 def test_two_names_that_are_one_file_are_refused(directory: Path) -> None:
     (directory / "other.csv").symlink_to("one.csv")
-    with pytest.raises(UsageError, match=r"other\.csv: is another output, too"):
+    with pytest.raises(UsageError, match=r"other\.csv: is also another output"):
         run(Liar(), [directory / "in.log"], output=directory)
 
 
@@ -160,7 +160,7 @@ def test_rejects_that_are_a_table_by_any_name_are_refused(directory: Path, rejec
     (directory / "linked").symlink_to(directory)
     before = sorted(directory.iterdir())
     target = f"{directory}/{rejects}"
-    with pytest.raises(UsageError, match="is another output, too"):
+    with pytest.raises(UsageError, match="is also another output"):
         run(Liar(), [directory / "in.log"], output=directory, rejects=target)
     assert sorted(directory.iterdir()) == before
 

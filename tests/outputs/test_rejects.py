@@ -26,7 +26,7 @@ from mapreduce import KeyCount, LineMapper, Malformed, Result, UsageError, run
 from mapreduce.errors import InputError, MalformedError, OutputError, TaskError
 from mapreduce.jobs.flowlogs.job import FlowLogs
 from mapreduce.kernel.pace import Pace
-from mapreduce.outputs.rejects import Budget
+from mapreduce.options import Budget
 
 FLOWS = FlowLogs(LOOKUP)
 LOG = b"".join(
