@@ -250,7 +250,7 @@ def test_what_cannot_be_put_back_is_named_and_kept(
     faults.patch(monkeypatch)
     error = attempt(quick / "root", faults)
     assert error
-    kept = Path(str(error).rpartition("see ")[2])
+    kept = Path(str(error).rpartition("they are ")[2])
     assert kept.name == fails
     assert b"old" in kept.read_bytes()
     assert not (quick / "root" / "out" / MANIFEST).exists()
