@@ -176,16 +176,16 @@ def finish(
     """Let the job make its tables, unless too many lines are malformed.
 
     Raises ``MalformedError`` for more malformed lines than the options allow, and
-    ``NothingCountedError`` if all lines are malformed. ``write_rejects`` writes the malformed lines
-    before that, if they are wanted, and returns in words what has been written.
+    ``NothingCountedError`` if nothing was counted for malformed lines. Before that,
+    ``write_rejects`` writes these lines, if they are wanted, and says in words what is written.
     """
     budget = options.budget
     if budget is not None and not budget.holds(total.malformed, total.lines):
         written = write_rejects()
         raise MalformedError(total.malformed, total.lines, budget.text, total.rejects, written)
-    if total.lines and total.malformed == total.lines:
-        look = looks_like(total.rejects[0].excerpt) if total.rejects else ""
-        raise NothingCountedError(total.lines, look, job.remedy, total.rejects, write_rejects())
+    if not total.counted and total.malformed >= max(1, total.skipped):  # not just a quiet log
+        advice, written = _advice(job, total), write_rejects()
+        raise NothingCountedError(total.lines, total.malformed, advice, total.rejects, written)
     try:
         tables = job.finish(total.totals)
     except MapReduceError:
@@ -194,6 +194,13 @@ def finish(
         raise TaskError.of(f"{type(job).__name__}.finish", error) from error
     check_tables(tables, job.outputs)
     return tables
+
+
+def _advice(job: Job, total: Partial) -> str:
+    """Return sentences that say what the first malformed line looks like and what to try."""
+    look = looks_like(total.rejects[0].excerpt) if total.rejects else ""
+    looks = f" The first one looks like {look}." if look else ""
+    return f"{looks} {job.remedy}".rstrip()
 
 
 def _write_rejects(targets: Targets, spool: Spool | None, total: Partial, options: Options) -> str:

@@ -103,21 +103,23 @@ class MalformedError(MapReduceError):
 
 
 class NothingCountedError(MapReduceError):
-    """There were lines, and all of them are malformed; ``rejects`` has the first ones."""
+    """No line was counted, and at least half of the lines are malformed.
+
+    ``rejects`` has the first malformed lines.
+    """
 
     def __init__(
-        self, lines: int, looks_like: str, remedy: str, rejects: Sequence[Any], written: str
+        self, lines: int, malformed: int, advice: str, rejects: Sequence[Any], written: str
     ) -> None:
-        super().__init__(lines, looks_like, remedy, rejects, written)
-        self.malformed, self.rejects = lines, rejects
-        self._lines, self._looks, self._remedy, self._written = lines, looks_like, remedy, written
+        super().__init__(lines, malformed, advice, rejects, written)
+        self.malformed, self.rejects = malformed, rejects
+        self._lines, self._advice, self._written = lines, advice, written
 
     def text(self) -> str:
-        looks = f" The first one looks like {self._looks}." if self._looks else ""
-        remedy = f" {self._remedy}" if self._remedy else ""
+        share = "all" if self.malformed == self._lines else f"{self.malformed:,}"
         return (
-            f"none of {self._lines:,} lines could be counted: all are malformed, and "
-            f"{self._written} was written.{looks}{remedy}"
+            f"none of {self._lines:,} lines could be counted: {share} are malformed, and "
+            f"{self._written} was written.{self._advice}"
         )
 
 

@@ -87,10 +87,15 @@ cut_sizes: Final = st.integers(1, 80) | st.integers(1, 5000)
 """Sizes of splits, blocks or pieces, many of them shorter than a line."""
 
 
+def counts_nothing(counted: int, skipped: int, malformed: int) -> bool:
+    """Return whether a run of so many lines is no success: none counted, and half malformed."""
+    return counted == 0 and malformed >= skipped and malformed > 0
+
+
 def run_or_refuse(
     job: Job, inputs: Iterable[Path | str], **options: Any
 ) -> Result | NothingCountedError:
-    """Run a job; return the error if not one of the lines could be counted."""
+    """Run a job; return the error if it counts nothing."""
     try:
         return run(job, inputs, **options)
     except NothingCountedError as error:

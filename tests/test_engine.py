@@ -21,6 +21,7 @@ from conftest import (
     LOOKUP,
     ReadStdin,
     WriteLogs,
+    counts_nothing,
     cut_sizes,
     flow_logs,
     pairs_of,
@@ -129,12 +130,12 @@ def check(result: Result, contents: Sequence[bytes]) -> None:
 def check_run(contents: Sequence[bytes], call: Callable[[], Result]) -> None:
     """Make a run and check its result, or that it refuses lines of which none could be counted."""
     expected = count_flow_logs(contents, LOOKUP)
-    if not expected.lines or expected.malformed < expected.lines:
+    if not counts_nothing(expected.counted, expected.skipped, expected.malformed):
         check(call(), contents)
         return
     with pytest.raises(NothingCountedError) as caught:
         call()
-    assert caught.value.malformed == expected.lines
+    assert caught.value.malformed == expected.malformed
     places = [(reject.index, reject.offset) for reject in caught.value.rejects]
     assert places == expected.malformed_at[:SHOWN]
 
@@ -637,3 +638,40 @@ def test_the_time_of_a_run_is_the_sum_of_its_phases(write_logs: WriteLogs, run_b
     assert set(seconds) == {"plan", "map", "reduce", "finish", "write", "total"}
     assert seconds.pop("total") == pytest.approx(sum(seconds.values()), abs=1e-5)
     assert min(seconds.values()) >= 0
+
+
+# --- a run that counts nothing
+
+
+HEADER = b" ".join(
+    b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start "
+    b"end action log-status".split()
+)
+QUIET = record(b"-", b"-", b"NODATA")
+
+
+@pytest.mark.parametrize(
+    ("lines", "fails"),
+    [
+        ([b"junk"], True),
+        ([HEADER, b"junk"], True),
+        ([HEADER, b"junk", b"junk", b""], True),
+        ([QUIET, QUIET, b"junk"], False),
+        ([record(), *[b"junk"] * 99], False),
+        ([QUIET], False),
+        ([b""], False),
+        ([], False),
+    ],
+)
+def test_a_run_that_counts_nothing_for_malformed_lines_fails_and_a_quiet_log_does_not(
+    write_logs: WriteLogs, tmp_path: Path, lines: list[bytes], fails: bool
+) -> None:
+    paths = write_logs(b"".join(line + b"\n" for line in lines))
+    if not fails:
+        run(FLOWS, paths, output=tmp_path / "out")
+        assert (tmp_path / "out" / "tag2count.csv").exists()
+        return
+    with pytest.raises(NothingCountedError, match=r"and nothing was written.*log.format") as e:
+        run(FLOWS, paths, output=tmp_path / "out")
+    assert e.value.exit_code == 1
+    assert not (tmp_path / "out").exists()

@@ -209,8 +209,6 @@ class FieldCombiner:
         skipped = self._forget_skipped()
         odd = self._mapper.delimiter if self._has_odd else None
         totals = Totals(self._table.drain(), self._mapper.measures, odd)
-        if any(measure.closing for measure in self._mapper.measures):
-            totals = totals.settled()  # other mappers' measures do not know of this text
         notes = frozenset([QUOTES] if self._has_quotes else [])
         return Drained(totals, totals.lines, skipped, notes)
 

@@ -9,7 +9,7 @@ A measure reads the values of lines and merges two of them into one. Splits end 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 MOST_DIGITS: Final = 1000
@@ -38,21 +38,17 @@ class Sum(Measure):
 
     ``name`` is the field's name in messages. A text in ``absent`` stands for no value and adds 0.
     Only a ``signed`` value may begin with a minus.
-    One ``closing`` text at the end of a value, such as a quote, is not part of it; whether there is
-    one makes no other measure.
     """
 
     name: str = ""
     absent: tuple[bytes, ...] = ()
     signed: bool = True
-    closing: bytes = field(default=b"", compare=False)
 
     def merge(self, left: Any, right: Any, /) -> Any:
         return left + right
 
     def read(self, text: bytes) -> int | None:
         """Return the integer that a text writes in ASCII digits, or ``None`` if it is none."""
-        text = text.removesuffix(self.closing) if self.closing else text
         if text in self.absent:
             return 0
         digits = text.removeprefix(b"-") if self.signed else text

@@ -82,7 +82,8 @@ def test_rows_are_counted_as_the_same_lines_are(
     found = run_or_refuse(FLOWS, [write(directory / "rows.parquet", records)])
     if isinstance(text, NothingCountedError) or isinstance(found, NothingCountedError):
         errors = [one for one in (text, found) if isinstance(one, NothingCountedError)]
-        assert [one.malformed for one in errors] == [len(records)] * 2
+        assert len(errors) == 2
+        assert errors[0].malformed == errors[1].malformed > 0
         return
     assert found.counts == text.counts
     assert [list(table.rows) for table in found.tables] == [list(t.rows) for t in text.tables]

@@ -16,6 +16,7 @@ from naive import lines_of as naive_lines_of
 from promises import change, promise
 
 from mapreduce import SKIPPED, FieldMapper, UsageError
+from mapreduce.mapping.fields import FieldCombiner
 from mapreduce.mapping.lines import lines_of
 from mapreduce.mapping.mapper import Combiner, Judgement, Tally
 
@@ -167,3 +168,22 @@ def test_a_line_without_the_expected_field_is_malformed_and_told() -> None:
     tally = mapper.start().map_block(memoryview(b"2 a x\n3 a x\n2 b x\n"), 5)
     assert (tally.lines, tally.malformed, tally.keys) == (3, 1, 2)
     assert tally.malformed_at == [(6, "field 1 is '3', and not '2'")]
+
+
+@pytest.mark.parametrize("summed", [(), (2,)])
+def test_skipped_keys_take_bounded_memory_within_a_split(
+    monkeypatch: pytest.MonkeyPatch, summed: tuple[int, ...]
+) -> None:
+    """A log may skip ever new keys, in a split of any size: neither table nor set may keep them."""
+    monkeypatch.setattr("mapreduce.mapping.fields.REMEMBERED", 50)
+    mapper = FieldMapper(b" ", (1,), 2, lambda _key: SKIPPED, summed=summed)
+    combiner = mapper.start()
+    assert isinstance(combiner, FieldCombiner)
+    skipped = 0
+    for number in range(20):
+        block = b"".join(b"%d-%d 1\n" % (number, key) for key in range(30))
+        skipped += combiner.map_block(memoryview(block), 0).skipped
+        assert combiner._table.scan(memoryview(b"")).known <= 80
+        assert len(combiner._skipped) <= 80
+    drained = combiner.drain()
+    assert (skipped + drained.skipped, drained.counted) == (600, 0)
