@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,21 +20,19 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec
 
-from mapreduce import __version__, kernel
 from mapreduce.backends.backend import Backend
 from mapreduce.backends.this_process import ThisProcess
-from mapreduce.errors import MalformedError, MapReduceError, NothingCountedError, TaskError
-from mapreduce.formats.guess import looks_like
-from mapreduce.inputs.sources import Inputs, Source, Sources, find_sources, growth
+from mapreduce.counted import Counted, print_result
+from mapreduce.errors import UsageError
+from mapreduce.inputs.sources import Inputs, Sources, find_sources
 from mapreduce.job import Job
 from mapreduce.mapping.task import MapSettings, forget_combiners, map_splits, map_task
 from mapreduce.options import Options, options_of
 from mapreduce.outputs.manifest import own_outputs
 from mapreduce.outputs.rejects import Spool
-from mapreduce.outputs.standard_output import STANDARD_OUTPUT, check_one_table, print_table
-from mapreduce.outputs.stats import Clock, Stats
-from mapreduce.outputs.table import Table
-from mapreduce.outputs.targets import Targets, check_names, check_tables
+from mapreduce.outputs.standard_output import STANDARD_OUTPUT, check_one_table
+from mapreduce.outputs.stats import Clock
+from mapreduce.outputs.targets import Targets, check_names
 from mapreduce.reducing import tree
 from mapreduce.reducing.partial import Partial
 from mapreduce.result import Result
@@ -56,56 +54,55 @@ def run_with(job: Job, inputs: Inputs, options: Options) -> Result:
     Raises ``UsageError`` before any work for what cannot work, and another ``MapReduceError`` if
     the run fails. Then nothing has been written, except for the ``rejects`` if there are too many.
     """
+    result = count_and_write(job, inputs, options)
+    print_result(result, options)
+    return result
+
+
+def count_and_write(job: Job, inputs: Inputs, options: Options) -> Result:
+    """Do all of a run but its last step, ``print_result``; a progress bar may be in the way."""
     clock, targets = Clock(), _targets(job, options)
-    sources = find_inputs(job, inputs, targets.directory, targets.rejects)
+    sources = _find(job, inputs, targets)
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
     with targets.spool() as spool:
         settings = _settings(job, options, spool)
         plan = settle(make_plan(sources, job, options), partial(map_task, settings=settings))
         with backend_of(plan, clock) as backend:
             total = map_reduce(plan, backend, settings, clock)
-        tables = finish(
-            job, total, options, partial(_write_rejects, targets, spool, total, options)
-        )
-        clock.lap("finish")
-        saved = targets.write(
-            tables,
-            spool,
-            malformed=total.malformed,
-            describe=lambda: _described(job, sources, total),
-            inputs=[source.path for source in sources],
-            side_inputs=job.side_inputs,
-            check=lambda: options.tick(0),
-        )
-    if options.output == STANDARD_OUTPUT:
-        print_table(tables[0], excel_safe=options.excel_safe)
-    clock.lap("write")
-    notes = [*sources.notes, *plan.notes, *sorted(total.notes), *growth(sources), *saved.notes]
-    stats = _stats(plan, total, clock)
-    return Result(tables, stats, total.totals, total.rejects, saved.paths, notes)
+        counted = Counted(job, options, sources, plan, total, targets, spool, clock)
+        tables = counted.make_tables()
+        saved = counted.write(tables)
+    return counted.result(tables, saved)
 
 
-def find_inputs(job: Job, inputs: Inputs, output: Path | None, *others: Path | None) -> Sources:
+def find_inputs(job: Job, inputs: Inputs, options: Options) -> Sources:
     """Find the inputs of a job without its own files, unless the caller names these.
 
-    Its own are its side inputs, the tables in the ``output`` directory and ``others`` that the run
-    writes.
+    Its own are its side inputs and what a run with these options writes.
     """
+    return _find(job, inputs, _targets(job, options))
+
+
+def _find(job: Job, inputs: Inputs, targets: Targets) -> Sources:
     check_names(job.outputs)
+    output = targets.directory
     tables = [] if output is None else [output / name for name in job.outputs]
-    own = [*job.side_inputs, *own_outputs(output, *tables, *others)]
-    return find_sources(inputs, job.selector, without=own)
+    others = own_outputs(output, *tables, targets.rejects, targets.stats)
+    return find_sources(inputs, job.selector, without=[*job.side_inputs, *others])
 
 
 def _targets(job: Job, options: Options) -> Targets:
-    output, rejects = options.output, options.rejects
+    """Return the files that a run writes: all but what goes to standard output."""
+    output, stats = options.output, options.stats
     if output == STANDARD_OUTPUT:
         check_one_table(job.outputs)
-        output = None
+    if output == stats == STANDARD_OUTPUT:
+        raise UsageError("the table and the figures cannot both go to standard output")
     return Targets(
-        None if output is None else Path(output),
-        None if rejects is None else Path(rejects),
+        None if output in {None, STANDARD_OUTPUT} else Path(output),
+        None if options.rejects is None else Path(options.rejects),
         options.excel_safe,
+        stats=None if stats in {None, STANDARD_OUTPUT} else Path(stats),
     )
 
 
@@ -170,82 +167,9 @@ def _ticked_already(_task: object) -> int:
     return 0
 
 
-def finish(
-    job: Job, total: Partial, options: Options, write_rejects: Callable[[], str]
-) -> Sequence[Table]:
-    """Let the job make its tables, unless too many lines are malformed.
-
-    Raises ``MalformedError`` for more malformed lines than the options allow, and
-    ``NothingCountedError`` if nothing was counted for malformed lines. Before that,
-    ``write_rejects`` writes these lines, if they are wanted, and says in words what is written.
-    """
-    budget = options.budget
-    if budget is not None and not budget.holds(total.malformed, total.lines):
-        written = write_rejects()
-        raise MalformedError(total.malformed, total.lines, budget.text, total.rejects, written)
-    if not total.counted and total.malformed >= max(1, total.skipped):  # not just a quiet log
-        advice, written = _advice(job, total), write_rejects()
-        raise NothingCountedError(total.lines, total.malformed, advice, total.rejects, written)
-    try:
-        tables = job.finish(total.totals)
-    except MapReduceError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise TaskError.of(f"{type(job).__name__}.finish", error) from error
-    check_tables(tables, job.outputs)
-    return tables
-
-
-def _advice(job: Job, total: Partial) -> str:
-    """Return sentences that say what the first malformed line looks like and what to try."""
-    look = looks_like(total.rejects[0].excerpt) if total.rejects else ""
-    looks = f" The first one looks like {look}." if look else ""
-    return f"{looks} {job.remedy}".rstrip()
-
-
-def _write_rejects(targets: Targets, spool: Spool | None, total: Partial, options: Options) -> str:
-    targets.write_rejects(spool, malformed=total.malformed, check=lambda: options.tick(0))
-    return "nothing" if targets.rejects is None else f"nothing but {targets.rejects}"
-
-
-def _described(job: Job, sources: Sequence[Source], total: Partial) -> dict[str, Any]:
-    """Return what the manifest says of the job, the inputs and what became of their lines."""
-    return {
-        "version": __version__,
-        "job": type(job).__qualname__,
-        "options": dict(job.described),
-        "lines": total.lines,
-        "counted": total.counted,
-        "skipped": total.skipped,
-        "malformed": total.malformed,
-        "inputs": [
-            {"path": source.path, "bytes": source.size, "mtime_ns": source.mtime or None}
-            for source in sources
-        ],
-    }
-
-
-def _stats(plan: Plan, total: Partial, clock: Clock) -> Stats:
-    return Stats(
-        inputs=len(plan.sources),
-        bytes=total.size,
-        lines=total.lines,
-        counted=total.counted,
-        skipped=total.skipped,
-        malformed=total.malformed,
-        distinct_keys=len(total.totals),
-        workers=plan.workers,
-        splits=total.splits,
-        kernel=kernel.NAME,
-        seconds=clock.seconds(),
-    )
-
-
 def explain_with(job: Job, inputs: Inputs, options: Options) -> Iterator[str]:
     """Yield lines that say what a run would do and why; nothing is counted."""
-    targets = _targets(job, options)
-    sources = find_inputs(job, inputs, targets.directory, targets.rejects)
-    return explain(make_plan(sources, job, options))
+    return explain(make_plan(find_inputs(job, inputs, options), job, options))
 
 
 def _keywords(function: Callable[[Job, Inputs, Options], Any]) -> Callable[..., Any]:

@@ -144,6 +144,14 @@ class Options:
             "File for all malformed lines: CSV, or JSON lines if it ends with .jsonl.", check=_path
         ),
     ] = None
+    stats: Annotated[
+        Name | None,
+        Option(
+            "File for the figures of the run as JSON; - is standard output.",
+            metavar="FILE",
+            check=_path,
+        ),
+    ] = None
     max_line: Annotated[
         int, Option("Bytes of the longest line that is accepted.", check=_at_least_one)
     ] = MAX_LINE

@@ -116,7 +116,7 @@ def without_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
     rest = dict(files)
     for path in [path for path in files if Path(path).name == "_SUCCESS.json"]:
         for name, said in json.loads(rest.pop(path))["outputs"].items():
-            data = files[str(Path(path).with_name(name))]
+            data = files[os.path.normpath(Path(path).parent / name)]
             assert said == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     return rest
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 import slow
 from conftest import WriteLogs
+from promises import change, promise
 
 from mapreduce import run
 
@@ -18,6 +19,10 @@ SLOW: Final[dict[str, Any]] = {"split_size": 1 << 20, "block_size": 5 * len(LINE
 """Each file is one split, and each block takes a twentieth of a second."""
 
 
+@promise(
+    "Progress goes on while long splits are counted",
+    broken_by=change("mapreduce.backends.report:report", "listener is None", "True"),
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_progress_goes_on_while_long_splits_are_counted(
     write_logs: WriteLogs, workers: int
@@ -37,6 +42,14 @@ def test_progress_goes_on_while_long_splits_are_counted(
     assert max(later - earlier for earlier, later in pairwise(moved)) < 0.9
 
 
+@promise(
+    "What a killed worker had done is told once",
+    broken_by=change(
+        "mapreduce.reducing.tree:_Call.advance",
+        "min(reported, self.size) - self.done",
+        "min(reported, self.size)",
+    ),
+)
 @pytest.mark.parametrize("deadly", [(40,), (40, 100), (10, 60, 149)])
 def test_what_a_killed_worker_had_done_is_told_once(
     write_logs: WriteLogs, tmp_path: Path, deadly: tuple[int, ...]

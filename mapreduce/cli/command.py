@@ -33,9 +33,6 @@ _FILES = Annotated[
 class Shown:
     """What the command shows of a run; a caller of ``run`` has no use for these options."""
 
-    stats: Annotated[
-        str | None, Option("Write the figures of the run as JSON; - is standard output.")
-    ] = None
     explain: Annotated[
         bool, Option("Print the plan of the run (inputs, splits, workers, and why), and stop.")
     ] = False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mapreduce.errors import UsageError, named
+from mapreduce.outputs.stats import Stats, figures_text
 from mapreduce.outputs.table import Table
 from mapreduce.outputs.writers import table_text
 
@@ -21,6 +22,11 @@ def check_one_table(outputs: Sequence[str]) -> None:
             f"this job makes {len(outputs)} tables, and standard output takes one: name a "
             f"directory with {directory}"
         )
+
+
+def print_figures(stats: Stats) -> None:
+    """Write the figures of a run to standard output."""
+    sys.stdout.write(figures_text(stats).decode())
 
 
 def print_table(table: Table, *, excel_safe: bool) -> None:

@@ -15,6 +15,9 @@ class Stats:
     counted; 1 means the parent alone. ``seconds`` has ``total`` and the phases ``plan``, ``map``
     (including merges that overlap it), ``reduce``, ``finish`` and ``write``. ``mb_per_s`` is
     10^6 bytes of input per second of the total.
+
+    A file of figures is written together with the tables: there, ``write`` and ``total`` end when
+    the tables are written but not yet renamed.
     """
 
     inputs: int
@@ -36,6 +39,13 @@ class Stats:
     def as_dict(self) -> dict[str, object]:
         """Return all figures, ready for JSON."""
         return {**dataclasses.asdict(self), "mb_per_s": self.mb_per_s}
+
+
+def figures_text(stats: Stats) -> bytes:
+    """Return all figures as JSON."""
+    import json  # noqa: PLC0415 - only needed here, and start-up counts
+
+    return json.dumps(stats.as_dict(), indent=2).encode() + b"\n"
 
 
 class Clock:

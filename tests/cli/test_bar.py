@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from promises import change, promise
 from screen import Screen, Terminal, terminal
 
 from mapreduce import run
@@ -71,6 +73,10 @@ def test_a_bar_goes_to_its_end_and_is_gone(
     assert parts[-1] == 100
 
 
+@promise(
+    "Ctrl-C leaves one line and no bar",
+    broken_by=change("mapreduce.cli.bar:Bar.status_printer", "len(text)", "0"),
+)
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("columns", [30, 80])
 def test_ctrl_c_leaves_one_line(
@@ -102,6 +108,21 @@ def test_an_error_of_the_job_leaves_one_line(logs: list[str], tmp_path: Path, wo
     assert code == 1
     assert len(lines) == 1
     assert re.match(r"mapreduce: error: b\.log: byte \d+: .*no such line, please", lines[0])
+
+
+@pytest.mark.parametrize("option", ["--output", "--stats"])
+def test_the_bar_is_gone_before_anything_is_printed(
+    logs: list[str], tmp_path: Path, option: str
+) -> None:
+    with slow(tmp_path, "a.log", option, "-") as shown:
+        code, lines = shown.finish()
+    assert re.search(BAR, shown.seen)
+    assert code == 0
+    assert is_summary(lines[-2:], LINES)
+    if option == "--output":
+        assert lines[:-2] == ["Key,Count", f"a,{LINES}"]
+    else:
+        assert json.loads("".join(lines[:-2]))["counted"] == LINES
 
 
 def test_the_bar_of_a_stream_has_no_end(logs: list[str], tmp_path: Path) -> None:

@@ -420,7 +420,9 @@ def test_a_row_of_csv_is_split_as_csv(line: bytes, values: list[bytes] | None) -
 @promise(
     "A run of which no line could be counted fails, and says what to try",
     broken_by=change(
-        "mapreduce.engine:finish", "total.lines and total.malformed == total.lines", "False"
+        "mapreduce.counted:Counted._check_malformed",
+        "total.lines and total.malformed == total.lines",
+        "False",
     ),
 )
 def test_a_log_of_which_no_record_has_the_layout_fails_and_names_the_option(
