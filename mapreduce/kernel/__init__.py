@@ -1,10 +1,10 @@
-"""The kernel counts fields of lines; this module chooses the implementation.
+"""The kernel counts fields of lines; this module chooses its implementation.
 
-The pure kernel, in Python, is the reference. The native one, in C, is optional and has a variant
-for each set of instructions; the best one that this processor can run is taken.
-``MAPREDUCE_KERNEL`` (``pure``, ``portable``, ``avx2``, ``avx512``, ``neon``) forces one, here and
-in all workers. ``NAME`` says which one is in use. ``BUILT`` says whether the native kernel can be
-used; if not, ``MISSING`` says why.
+The pure kernel, in Python, is the reference. The native kernel, in C, is optional. It has a variant
+for each instruction set, and the best variant that this processor can run is used. The environment
+variable ``MAPREDUCE_KERNEL`` (``pure``, ``portable``, ``avx2``, ``avx512`` or ``neon``) chooses
+another one, in this process and in all workers. ``NAME`` is the name of the kernel in use.
+``BUILT`` says whether the native kernel can be used; if not, ``MISSING`` says why.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ has_byte = native.has_byte if BUILT else _pure.has_byte
 
 
 class Packed(Protocol):
-    """Counts, and sums if there are any, by key as bytes."""
+    """Counts, and sums if there are any, of each key; packed into bytes."""
 
     @property
     def data(self) -> bytes:
-        """The bytes."""
+        """The packed bytes."""
 
     def __len__(self) -> int:
         """Return the number of keys."""
@@ -70,35 +70,41 @@ class Packed(Protocol):
         """Return the counts, then each sum, as dictionaries of the same keys."""
 
     def merge(self, other: Any, /) -> Packed:
-        """Return the sum of both, which are packed in the same way."""
+        """Add up both; they must have the same sums."""
 
     def ranked(self, split_at: bytes | None, top: int | None) -> Sequence[Row]:
-        """Return the first ``top`` rows of a key and its count, the highest count first."""
+        """Return rows of a key and its count, the highest count first: ``top`` rows, or all."""
 
 
 class Table(Protocol):
-    """Counts by the raw bytes of chosen fields, and sums of others; see ``_pure.FieldTable``."""
+    """Counts lines by the raw bytes of chosen fields, and sums other fields by the same key.
+
+    ``_pure.FieldTable`` describes it in full.
+    """
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
-        """Count a block of whole lines; list the keys that are new if ``fresh`` is set."""
+        """Count a block of whole lines; with ``fresh``, list the keys that are new."""
 
     def forget(self, keys: list[bytes], /) -> list[int]:
-        """Drop keys as if they had never been seen; return the counts that they had."""
+        """Drop keys as if they had never been counted; return the counts that they had."""
 
     def drain(self) -> Packed | list[dict[bytes, int]]:
-        """Return the counts and start again from zero; the keys stay known."""
+        """Return the counts and set them to zero; the keys stay known."""
 
 
 def choose(wanted: str | None) -> tuple[str, Callable[..., Table]]:
-    """Return the name of a kernel and its FieldTable: the one wanted, or else the best one.
+    """Return the name and the FieldTable of the wanted kernel, or else of the best one.
 
-    Raises ``UsageError`` if this machine does not have the one wanted.
+    Raises ``UsageError`` if this machine does not have the wanted kernel.
     """
     here = [*VARIANTS, "pure"]
     name = wanted or here[0]
     if name not in here:
         why = f" ({MISSING})" if MISSING else ""
-        raise UsageError(f"MAPREDUCE_KERNEL={name}: not here; there are {', '.join(here)}{why}")
+        raise UsageError(
+            f"MAPREDUCE_KERNEL={name}: this machine has no such kernel; choose one of "
+            f"{', '.join(here)}{why}"
+        )
     if name == "pure":
         return name, _pure.FieldTable
     return name, partial(native.FieldTable, variant=name)
@@ -110,7 +116,7 @@ def _refuse(error: UsageError, *_columns: object) -> Table:
 
 try:
     NAME, FieldTable = choose(os.environ.get("MAPREDUCE_KERNEL"))
-except UsageError as error:  # raised when a job is built, which needs a table
+except UsageError as error:  # raise it when a job makes a table, where it is reported properly
     NAME, FieldTable = "none", partial(_refuse, error)
 
 PACE: Final = NATIVE if NAME in VARIANTS else PYTHON

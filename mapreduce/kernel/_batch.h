@@ -1,4 +1,4 @@
-/* Keys wait in a batch and are counted together, so that their cache misses overlap. */
+/* A batch gathers keys and counts them together, so that their cache misses overlap. */
 #pragma once
 #include "_table.h"
 
@@ -6,15 +6,15 @@ enum { BATCH = 32 };
 
 typedef struct {
     unsigned used;
-    uint32_t lengths;  /* the bitwise or of all lengths: no key is longer */
+    uint32_t lengths;  /* the bitwise or of all lengths: an upper bound of each length */
     struct {
-        const uint8_t *key;  /* padded; as many sums follow it as a record of the table has */
+        const uint8_t *key;  /* padded; the sums follow it, as in a record of the table */
         uint32_t length, hash;
         uint64_t count;
     } item[BATCH];
 } Batch;
 
-/* Return how many units the records of all keys take. */
+/* Return the number of units that the records of all keys take. */
 static size_t
 batch_units(const Batch *batch, unsigned weights)
 {
@@ -24,12 +24,12 @@ batch_units(const Batch *batch, unsigned weights)
     return units;
 }
 
-/* Count all keys of the batch, which is empty then. */
+/* Count all keys of the batch and empty it. */
 static inline int
 batch_count(Batch *batch, Table *table)
 {
     unsigned used = batch->used;
-    /* The exact number of units is only looked for where this simple bound does not fit. */
+    /* Compute the exact number of units only if there is no room for this simple bound. */
     size_t at_most = used * units_of(batch->lengths, table->weights);
     if (!has_room(table, used, at_most) &&
         table_reserve(table, used, batch_units(batch, table->weights)) < 0)
@@ -52,8 +52,8 @@ batch_count(Batch *batch, Table *table)
     return 0;
 }
 
-/* Put a padded key, which the sums follow, into the batch; count all when the batch is full. The bytes
- * must stay where they are until then. */
+/* Add a padded key, followed by its sums, to the batch; count the whole batch when it is full. The
+ * bytes of the key must stay in place until then. */
 static inline int
 batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint64_t count)
 {

@@ -1,39 +1,39 @@
-/* One line: which of its fields are counted and summed, and how to count it without reading a byte
- * behind its end. */
+/* Describe which fields of a line are counted and summed, and count a single line without reading
+ * past its end. */
 #pragma once
 #include "_batch.h"
 
 enum {
-    SHORT = 32,    /* bytes of the longest key that is counted fast */
-    WINDOW = 64,   /* bytes that are looked at together */
-    WINDOWS = 8,   /* windows of the longest line that is scanned fast */
-    LISTED = 4,    /* windows whose delimiters can be listed: each place fits into a byte */
-    SLACK = SHORT, /* bytes behind a window that may be read */
+    SHORT = 32,    /* bytes of the longest key that the fast scan counts */
+    WINDOW = 64,   /* bytes that are examined together */
+    WINDOWS = 8,   /* windows of the longest line that the fast scan takes */
+    LISTED = 4,    /* windows whose delimiters can be listed: each position fits into a byte */
+    SLACK = SHORT, /* bytes after a window that the fast scan may read */
     MAX_FIELDS = 64,
 };
 
-/* Adjacent chosen fields: they begin behind delimiter `first` (0: at the line's start) and end before
- * delimiter `last` (or at the line's end, if the line has no such delimiter). */
+/* Adjacent chosen fields: they begin after delimiter `first` (0: at the start of the line) and end
+ * before delimiter `last` (or at the end of the line, if it has no such delimiter). */
 typedef struct {
     unsigned first, last;
 } Run;
 
 typedef struct {
     uint8_t delimiter;
-    unsigned least, most;  /* delimiters that a well-shaped line has */
+    unsigned least, most;  /* number of delimiters in a well-shaped line */
     unsigned runs, weights;
     Run run[MAX_FIELDS];
     Run weight[MAX_WEIGHTS];  /* one field each: a number to sum */
     unsigned before;          /* delimiters before the field that must hold the expected bytes */
-    uint64_t expected, mask;  /* these bytes and the delimiter behind them; mask 0: any field will do */
+    uint64_t expected, mask;  /* those bytes and the delimiter after them; mask 0 accepts any field */
 } FieldSpec;
 
 typedef struct {
     const FieldSpec *spec;
     Table *table;
     uint64_t lines, empty, misshapen;
-    int error;         /* 0, or why the scan has ended early */
-    uint8_t *scratch;  /* holds a key of any length */
+    int error;         /* 0, or the reason why the scan stopped early */
+    uint8_t *scratch;  /* room for one key of any length */
     size_t scratch_room;
     Batch batch;
     uint8_t keys[BATCH][SHORT * 2 + MAX_WEIGHTS * sizeof(Sum)];
@@ -48,7 +48,7 @@ refuse(Scan *scan, int has_bytes)
         scan->empty++;
 }
 
-/* Return the k-th delimiter (from 1) at or behind p, or `end` if there are fewer. */
+/* Return the k-th delimiter (from 1) at or after p, or `end` if there are fewer. */
 static const uint8_t *
 find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned k)
 {
@@ -61,8 +61,8 @@ find_delimiter(const uint8_t *p, const uint8_t *end, uint8_t delimiter, unsigned
     }
 }
 
-/* Return where field number k (from 0) begins, or `end` if there is no such field: another thread may
- * write into the block after its delimiters were counted. */
+/* Return where field number k (from 0) begins, or `end` if there is no such field. A field can be
+ * missing although delimiters were counted, because another thread may write into the block. */
 static const uint8_t *
 find_field(const uint8_t *line, const uint8_t *end, uint8_t delimiter, unsigned k)
 {
@@ -70,14 +70,14 @@ find_field(const uint8_t *line, const uint8_t *end, uint8_t delimiter, unsigned 
     return before + (k && before < end);
 }
 
-/* Return whether the 8 bytes at `field` begin with the field that is expected. */
+/* Return whether the 8 bytes at `field` begin with the expected field. */
 static inline int
 is_expected(const FieldSpec *spec, const uint8_t *field)
 {
     return ((little_endian(field) ^ spec->expected) & spec->mask) == 0;
 }
 
-/* Return whether a well-shaped line has the field that is expected. */
+/* Return whether a well-shaped line has the expected field, without reading past its end. */
 static int
 is_expected_slowly(const FieldSpec *spec, const uint8_t *line, const uint8_t *end)
 {
@@ -88,7 +88,7 @@ is_expected_slowly(const FieldSpec *spec, const uint8_t *line, const uint8_t *en
     return is_expected(spec, field);
 }
 
-/* Put the sum of weight number w behind a padded key. */
+/* Write a weight as the sum number w among the sums after a padded key. */
 static inline void
 put_sum(uint8_t *sums, unsigned w, uint64_t weight)
 {
@@ -96,7 +96,7 @@ put_sum(uint8_t *sums, unsigned w, uint64_t weight)
     memcpy(sums + w * sizeof sum, &sum, sizeof sum);
 }
 
-/* Make room in the scratch for `size` bytes, a padding and the sums. */
+/* Make room in the scratch for `size` bytes, padding and the sums. */
 static int
 reserve_scratch(Scan *scan, size_t size)
 {
@@ -112,7 +112,7 @@ reserve_scratch(Scan *scan, size_t size)
     return 0;
 }
 
-/* Append adjacent fields of a line and a byte to the scratch. */
+/* Append adjacent fields of a line and then a byte to the scratch. */
 static int
 append_run(Scan *scan, size_t *used, const uint8_t *line, const uint8_t *end, Run run, uint8_t byte)
 {
@@ -121,7 +121,7 @@ append_run(Scan *scan, size_t *used, const uint8_t *line, const uint8_t *end, Ru
     const uint8_t *to = find_delimiter(from, end, delimiter, run.last - run.first);
     size_t length = (size_t)(to - from);
     if (*used + length > (size_t)LONGEST_KEY + MAX_WEIGHTS * (MAX_DIGITS + 1))
-        return KEY_TOO_LONG;  /* a shorter one may be as long only with its weights */
+        return KEY_TOO_LONG;  /* only an allowed key with the text of its weights may be longer */
     if (reserve_scratch(scan, *used + length + 1) < 0)
         return NO_MEMORY;
     memcpy(scan->scratch + *used, from, length);
@@ -130,11 +130,11 @@ append_run(Scan *scan, size_t *used, const uint8_t *line, const uint8_t *end, Ru
     return 0;
 }
 
-/* Count one well-shaped line without reading a byte behind its end.
+/* Count one well-shaped line without reading past its end.
  *
- * If a weight is not a number of 1 to 19 digits, the line adds nothing to the sums, and its key is
- * followed by a newline and the text of the weights: nothing is lost, and whoever reads the keys
- * decides what such a line is. */
+ * If a weight is not a number of 1 to 19 digits, the line adds nothing to the sums, and a newline and
+ * the text of the weights are appended to its key. So nothing is lost, and the reader of the keys
+ * decides what to do with such a line. */
 static int
 count_slowly(Scan *scan, const uint8_t *line, const uint8_t *end)
 {
@@ -165,8 +165,8 @@ count_slowly(Scan *scan, const uint8_t *line, const uint8_t *end)
     return batch_count(&scan->batch, scan->table);  /* the next line needs the scratch */
 }
 
-/* Scan the line that begins at p, whatever its length and however close to the end of the block;
- * return where the next line begins, or NULL with an error in the scan. */
+/* Scan the line that begins at p, of any length and as close to the end of the block as may be;
+ * return where the next line begins, or NULL with `scan->error` set. */
 static const uint8_t *
 scan_slowly(Scan *scan, const uint8_t *p, const uint8_t *end)
 {

@@ -20,8 +20,8 @@ typedef struct {
     atomic_flag taken;  /* a call is using the table, perhaps without the GIL */
 } FieldTable;
 
-/* Take the table for one call, which must give it back; NULL with an exception while another call has
- * it. No code of Python's may run between the two but the garbage collector's. */
+/* Take the table for one call, which must give it back; return NULL with an exception if another call
+ * has it. Until it is given back, no Python code may run except the garbage collector. */
 static FieldTable *
 take_table(PyObject *object)
 {
@@ -38,7 +38,7 @@ give_back(FieldTable *self)
     atomic_flag_clear_explicit(&self->taken, memory_order_release);
 }
 
-/* Return the number at place i of a tuple, or 0 with an exception if it is not that of a field. */
+/* Return the number at index i of a tuple, or 0 with an exception if no field has that number. */
 static unsigned
 field_at(PyObject *fields, Py_ssize_t i, unsigned width)
 {
@@ -67,7 +67,7 @@ parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned widt
     Py_ssize_t size = PyTuple_Size(fields), weighed = PyTuple_Size(weights);
     unsigned largest = 0, field;
     if (size < 1 || size > MAX_FIELDS || weighed > MAX_WEIGHTS) {
-        PyErr_Format(PyExc_ValueError, "between 1 and %d fields, at most %d weights, please",
+        PyErr_Format(PyExc_ValueError, "choose 1 to %d fields and at most %d weights",
                      MAX_FIELDS, MAX_WEIGHTS);
         return -1;
     }
@@ -88,8 +88,8 @@ parse_fields(FieldSpec *spec, PyObject *fields, PyObject *weights, unsigned widt
     return 0;
 }
 
-/* Store the number of the field that is expected and the bytes that it must hold; number 0 stands for
- * no such field. */
+/* Store the number of the expected field and the bytes that it must hold; number 0 means that no field
+ * is expected. */
 static int
 parse_expected(FieldSpec *spec, unsigned number, const char *text, Py_ssize_t size)
 {
@@ -198,7 +198,7 @@ FieldTable_scan(PyObject *object, PyObject *args)
 {
     Py_buffer view;
     int tell_fresh;
-    if (!PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))  /* may run code of the arguments' types */
+    if (!PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))  /* may run Python code */
         return NULL;
     FieldTable *self = take_table(object);
     PyObject *result = NULL;
@@ -219,7 +219,7 @@ forget_key(Table *table, PyObject *key)
     if (PyBytes_AsStringAndSize(key, &bytes, &length) < 0)
         return NULL;
     if (length > (Py_ssize_t)LONGEST_KEY)
-        return PyLong_FromLong(0);  /* it has never been counted */
+        return PyLong_FromLong(0);  /* so long a key is never counted */
     uint8_t *padded = calloc(1, (size_t)length + UNIT);
     if (padded == NULL)
         return PyErr_NoMemory();
@@ -248,7 +248,7 @@ forget_keys(Table *table, PyObject *keys)
 static PyObject *
 FieldTable_forget(PyObject *object, PyObject *keys)
 {
-    PyObject *own = PySequence_Tuple(keys);  /* nobody changes a tuple meanwhile */
+    PyObject *own = PySequence_Tuple(keys);  /* a tuple cannot change meanwhile */
     FieldTable *self = own ? take_table(object) : NULL;
     PyObject *counts = NULL;
     if (self != NULL) {
@@ -323,7 +323,7 @@ module_exec(PyObject *module)
     return add_type(module, "Ranking", &Ranking_spec);
 }
 
-/* Return whether a buffer has a byte. */
+/* Return whether a buffer contains a byte. */
 static PyObject *
 has_byte(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -339,7 +339,7 @@ has_byte(PyObject *Py_UNUSED(module), PyObject *args)
 static PyMethodDef module_methods[] = {
     {"variants", variants, METH_NOARGS, "Return the variants that this processor can run, best first."},
     {"merge", merge, METH_VARARGS, "Merge two packed counts, hashing with a seed."},
-    {"has_byte", has_byte, METH_VARARGS, "Return whether a buffer has a byte."},
+    {"has_byte", has_byte, METH_VARARGS, "Return whether a buffer contains a byte."},
     {"unpack", unpack, METH_O, "Return packed counts as a list of dicts: counts, sums."},
     {NULL, NULL, 0, NULL},
 };

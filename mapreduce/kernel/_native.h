@@ -1,4 +1,5 @@
-/* What the C files of the Python side share. setup.py says whether they keep to the limited API. */
+/* The declarations that the C files of the Python extension share. setup.py decides whether they are
+ * compiled for the limited API. */
 #pragma once
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -7,7 +8,7 @@
 
 extern PyType_Spec Ranking_spec;
 
-/* Return 0, or -1 with an exception if the data are no packed counts. */
+/* Return 0, or -1 with an exception if the data are not packed counts. */
 int check_packed(const char *data, Py_ssize_t size);
 
 /* Pack the counts of a table and set them to 0. */

@@ -1,7 +1,8 @@
-/* Packed counts: they travel between processes and are merged without a Python object for each key.
+/* Packed counts: bytes that processes exchange and merge without making a Python object of each key.
  *
- * A head, then records as in the table (_table.h), in the byte order of this machine, which they never
- * leave. The bytes may begin at any address, so records are copied before they are looked at.
+ * They consist of a head and of records as in the table (_table.h). They are in the byte order of this
+ * machine and never leave it. They may begin at any address, so each record is copied before its
+ * members are read.
  */
 #pragma once
 #include "_batch.h"
@@ -58,7 +59,7 @@ table_add_packed(Table *table, const uint8_t *data)
     return batch_count(&batch, table);
 }
 
-/* Return how many bytes the counts take when packed, and fill in their head; counts of 0 are left
+/* Return the number of bytes of the packed counts, and fill in their head; counts of 0 are left
  * out. */
 static inline size_t
 packed_size(const Table *table, Packed *head)
@@ -76,7 +77,7 @@ packed_size(const Table *table, Packed *head)
     return size;
 }
 
-/* Write packed counts to `out`, and set the counts and sums of the table to 0. */
+/* Write the packed counts to `out`, and set all counts and sums of the table to 0. */
 static inline void
 table_pack(Table *table, const Packed *head, uint8_t *out)
 {

@@ -1,4 +1,4 @@
-/* The Python side of packed counts: make them from a table, check, merge and unpack them. */
+/* The Python functions for packed counts: make them from a table, check, merge and unpack them. */
 #include "_native.h"
 #include "_packed.h"
 
@@ -18,7 +18,7 @@ check_packed(const char *data, Py_ssize_t size)
 {
     if (is_packed((const uint8_t *)data, (size_t)size))
         return 0;
-    PyErr_SetString(PyExc_ValueError, "these are no packed counts");
+    PyErr_SetString(PyExc_ValueError, "these are not packed counts");
     return -1;
 }
 

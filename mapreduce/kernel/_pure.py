@@ -1,10 +1,11 @@
 """The reference kernel: it counts fields with a few fast calls per block instead of per line.
 
-Most blocks hold only lines of one width. Then one ``split`` of the whole block at the delimiter
-makes a flat list whose slices are the columns. An item of that list joins the last field of a line
-to the first field of the next (``OK\\n2``). These joints prove the shape: if every ``width - 1``-th
-item holds one newline, and there are no more items and no more newlines, every line has ``width``
-fields. A block that fails this proof is counted line by line.
+In most blocks all lines have the same number of fields, the width. Then one ``split`` of the whole
+block at the delimiter makes a flat list whose slices are the columns. The last field of a line and
+the first field of the next line are one item of that list, a joint (``OK\\n2``). The joints prove
+the shape of the lines: if every ``width - 1``-th item holds one newline, and there are no other
+items and no other newlines, every line has ``width`` fields. A block that fails this proof is
+counted line by line.
 """
 
 from __future__ import annotations
@@ -20,23 +21,26 @@ MAX_FIELDS: Final = 64
 MAX_FIELD: Final = 1_000_000
 MAX_WEIGHTS: Final = 8
 DIGITS: Final = 19
-"""A weight of more digits is not summed: it may not fit into 64 bits."""
+"""The most digits of a weight that is summed; a longer one may not fit into 64 bits."""
 LONGEST_KEY: Final = (1 << 31) - 1
-"""Bytes of the longest key; the native kernel has no room for more in a record."""
+"""Bytes of the longest key; a record of the native kernel has no room for a longer one."""
 ODD: Final = b"\n"
 """Separates a key from weights that cannot be summed (see ``FieldTable``)."""
 MAX_EXPECTED: Final = 7
-"""An expected field has at most so many bytes."""
+"""Bytes of the longest expected field."""
 
 Expected: TypeAlias = tuple[int, bytes]
-"""The number of a field and the bytes that it must hold."""
+"""The number of a field, and the bytes that it must hold in every line."""
 NOTHING: Final[Expected] = (0, b"")
-"""No field is expected to hold anything."""
+"""Says that no field must hold particular bytes."""
 
 
 class Scan(NamedTuple):
-    """What a block held. ``fresh`` are the keys that are new to the table; ``known`` is how many
-    keys it knows now."""
+    """The numbers of lines in a block: all of them, the empty ones and the misshapen ones.
+
+    ``fresh`` lists the keys that are new to the table. ``known`` is the number of keys that the
+    table knows now.
+    """
 
     lines: int
     empty: int
@@ -52,37 +56,39 @@ def check_columns(
     weights: Sequence[int] = (),
     expected: Expected = NOTHING,
 ) -> None:
-    """Raise ``ValueError`` for columns that no line can have."""
+    """Raise ``ValueError`` for arguments of ``FieldTable`` that no line can satisfy."""
     if len(delimiter) != 1 or delimiter in b"\r\n":
-        raise ValueError(f"the delimiter must be one byte and not a line end: {delimiter!r}")
+        raise ValueError(f"the delimiter must be one byte other than a line end: {delimiter!r}")
     if not fields or len(fields) > MAX_FIELDS:
-        raise ValueError(f"between 1 and {MAX_FIELDS} fields can be chosen, not {len(fields)}")
+        raise ValueError(f"choose 1 to {MAX_FIELDS} fields to count by, not {len(fields)}")
     if len(weights) > MAX_WEIGHTS:
-        raise ValueError(f"at most {MAX_WEIGHTS} fields can be summed, not {len(weights)}")
+        raise ValueError(f"choose at most {MAX_WEIGHTS} fields to sum, not {len(weights)}")
     if width is not None and not 1 <= width <= MAX_FIELD:
-        raise ValueError(f"lines cannot be expected to have {width} fields")
+        raise ValueError(f"lines may have 1 to {MAX_FIELD} fields, not {width}")
     every = (*fields[:-1], abs(fields[-1]), *weights)
     last = MAX_FIELD if width is None else min(width, MAX_FIELD)
     if min(every) < 1 or max(every) > last:
-        raise ValueError(f"fields {every} are not within 1 to {last}")
+        raise ValueError(f"the numbers of the fields must be 1 to {last}: {every}")
     number, text = expected
     if number and not 1 <= number < (width or 0):
-        raise ValueError(f"field {number} cannot be expected: it must have others behind it")
+        raise ValueError(f"field {number} cannot be expected: it must not be the last one")
     if len(text) > MAX_EXPECTED or not {*text}.isdisjoint(delimiter + b"\r\n"):
-        raise ValueError(f"{text!r} cannot be expected: it must be a field of few bytes")
+        raise ValueError(
+            f"{text!r} cannot be expected: it must be one field of at most {MAX_EXPECTED} bytes"
+        )
 
 
 class FieldTable:
-    r"""Counts by the raw bytes of chosen fields, and sums of other fields, kept across blocks.
+    r"""Counts lines by the raw bytes of chosen fields, and sums other fields, over many blocks.
 
-    ``delimiter`` is one byte other than ``\n`` and ``\r``. ``fields`` are numbered from 1; the last
-    one may be negative: -3 means field 3 and all behind it. A line is misshapen if it does not have
-    exactly ``width`` fields or, where ``width`` is ``None``, too few for the chosen ones.
-    ``weights`` are the numbers of fields that are summed by key; a weight has 1 to 19 digits. A
-    line with anything else in a weight's field adds nothing to the sums, and its key is followed by
-    ``ODD`` and the text of its weights. ``expected`` is the number of a field and the few bytes
-    that it must hold: a line with others is misshapen, too. Raises ``ValueError`` for arguments
-    that no line can fulfil.
+    The key of a line is made of its chosen fields. ``delimiter`` is one byte other than ``\n`` and
+    ``\r``. ``fields`` are numbered from 1; the last one may be negative: -3 means field 3 and all
+    fields behind it. A line is misshapen if it does not have exactly ``width`` fields or, where
+    ``width`` is ``None``, if it lacks a chosen field. ``weights`` are the numbers of the fields
+    that are summed by key; a weight is a number of 1 to 19 digits. If a line has anything else
+    there, nothing is added to the sums, and ``ODD`` and the text of its weights are appended to its
+    key. ``expected`` is the number of a field and the few bytes that it must hold; a line whose
+    field holds others is misshapen. Raises ``ValueError`` for arguments that no line can satisfy.
     """
 
     def __init__(
@@ -107,8 +113,8 @@ class FieldTable:
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
         r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped.
 
-        The keys that are new are listed only if ``fresh`` is set. Raises ``InputError`` for a key
-        of more than ``LONGEST_KEY`` bytes.
+        New keys are listed only with ``fresh``. Raises ``InputError`` for a key of more than
+        ``LONGEST_KEY`` bytes.
         """
         text = bytes(block)
         lines, known = text.count(b"\n"), len(self._counts)
@@ -123,14 +129,14 @@ class FieldTable:
         return Scan(lines, empty, misshapen, newest_keys, len(self._counts))
 
     def forget(self, keys: list[bytes], /) -> list[int]:
-        """Drop keys as if they had never been seen; return the counts that they had."""
+        """Drop keys as if they had never been counted; return the counts that they had."""
         for sums in self._sums:
             for key in keys:
-                del sums[key]  # of a Counter: nothing happens if it is not there
+                del sums[key]  # a Counter ignores a missing key
         return [self._counts.pop(key, 0) for key in keys]
 
     def drain(self) -> list[dict[bytes, int]]:
-        """Return the counts and the sums since the last drain and start again; keys stay known."""
+        """Return the counts and the sums, and set them to zero; the keys stay known."""
         drained, sums = self._counts, self._sums
         self._counts = Counter(dict.fromkeys(drained, 0))
         self._sums = [Counter() for _ in sums]
@@ -151,7 +157,7 @@ class FieldTable:
     def _set_apart(
         self, keys: list[bytes], texts: list[list[bytes]]
     ) -> tuple[list[bytes], list[list[bytes]]]:
-        """Append the weights to a line's key, and set them to 0, where they are no numbers."""
+        """Where weights are not numbers, append their text to the line's key and set them to 0."""
         rows = []
         for key, *row in zip(keys, *texts, strict=True):
             if are_numbers(row):
@@ -163,7 +169,7 @@ class FieldTable:
         return whole, columns
 
     def _chosen_at_once(self, text: bytes, lines: int) -> Sequence[Iterable[bytes]] | None:
-        """Return the keys and the columns of weights, or ``None`` if the lines' shapes differ."""
+        """Return the keys and the columns of weights; ``None`` unless all lines have one shape."""
         width = self._width or text.partition(b"\n")[0].count(self._delimiter) + 1
         if width < self._least or width == 1 or self._to_end:
             return None
@@ -231,7 +237,7 @@ def key_too_long(longest: int) -> InputError:
 
 
 def has_byte(block: memoryview, byte: int, /) -> bool:
-    """Return whether a block has a byte."""
+    """Return whether a block contains a byte."""
     return bytes([byte]) in bytes(block)
 
 

@@ -1,16 +1,16 @@
-/* Sort packed counts by frequency without a Python object for each key.
+/* Sort packed counts by count and key without making a Python object of each key.
  *
  * The sort compares one word of 8 bytes at a time, most significant first: the count, then the key
  * from left to right. A merge sort orders the items by one word; then each run of equal words is
- * sorted by the next word. The words lie in the sorted array itself, so a record is read once for
- * each word and not once for each comparison.
+ * sorted by the next word. The words are stored in the array that is sorted, so a record is read once
+ * for each word and not once for each comparison.
  */
 #pragma once
 #include "_packed.h"
 
 enum {
-    FEW = 12,       /* so many items are sorted by insertion */
-    DEEP = 8 * 16,  /* so many bytes of a key are sorted word by word; then whole keys are compared */
+    FEW = 12,       /* up to this many items are sorted by insertion */
+    DEEP = 8 * 16,  /* bytes of a key to sort word by word; after them, compare whole keys */
 };
 
 typedef struct {
@@ -88,13 +88,13 @@ sort_keys(Item *items, Item *spare, size_t size, size_t depth)
     for (size_t i = 0, next; i < size; i = next) {
         for (next = i + 1; next < size && items[next].word == items[i].word;)
             next++;
-        if (next - i > 1)  /* keys that end within this word differ only in zeros at their ends */
+        if (next - i > 1)  /* if all keys end in this word, equal ones differ only in trailing zeros */
             sort_keys(items + i, spare, next - i, all_end ? DEEP : depth + 8);
     }
 }
 
-/* Return the items of packed counts, the highest count first, then by the bytes of the key; NULL
- * without memory. */
+/* Return the items of packed counts, sorted by count, the highest first, then by the bytes of the key;
+ * NULL if there is not enough memory. */
 static inline Item *
 ranked_items(const uint8_t *data, size_t size)
 {
@@ -163,7 +163,7 @@ write_count(uint8_t *out, uint64_t count)
     return out;
 }
 
-/* Write the line of a record; cut its key at the delimiter if that is not negative. */
+/* Write the line of a record; split its key at the delimiter unless that is negative. */
 static inline uint8_t *
 write_line(uint8_t *out, const Item *item, int delimiter)
 {

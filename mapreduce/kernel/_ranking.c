@@ -1,4 +1,4 @@
-/* The Python side of a ranking: packed counts in order of frequency, read by row number. */
+/* The Python type Ranking: packed counts, the highest count first, read by row number. */
 #include "_native.h"
 #include "_rank.h"
 

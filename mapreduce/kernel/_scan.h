@@ -1,11 +1,11 @@
-/* The scan of a block: line by line, in one of the variants that _variant.h describes.
+/* Scan a block line by line, with the fast scan of one variant (_variant.h).
  *
- *   64 bytes at a time become two bit masks: delimiters and newlines
- *   the masks of a line tell how many fields it has and where the chosen ones stand
- *   keys are counted in batches: hash all, fetch all slots, then compare and count (_batch.h)
+ *   - Each window of 64 bytes becomes two bit masks: its delimiters and its newlines.
+ *   - The masks of a line tell how many fields it has and where the chosen ones are.
+ *   - Keys are counted in batches: hash all, fetch all slots, then compare and count (_batch.h).
  *
- * Nothing is ever read outside the block: where a window of 64 bytes or the load of a key might reach
- * over its end, scan_slowly takes over.
+ * Nothing is ever read outside the block: scan_slowly counts a line where a window or the copy of a key
+ * might reach past the end.
  *
  * Source: mask and population count per 64 bytes as in Langdale and Lemire, "Parsing Gigabytes of
  * JSON per Second" (2019).
@@ -64,7 +64,7 @@ portable_nth(uint64_t mask, unsigned k)
 #undef MASKS
 
 #if defined(__aarch64__)
-/* NEON has no movemask: and with one bit for each byte, then add neighbours three times. */
+/* NEON has no movemask instruction: keep one bit of each byte, then add neighbours three times. */
 static inline uint64_t
 neon_mask(const uint8_t *p, uint8_t byte)
 {
@@ -153,7 +153,7 @@ scan_block(Scan *scan, ScanFunction fast, const uint8_t *p, const uint8_t *end)
     return scan->error;
 }
 
-/* Return a variant's scan, or NULL if this processor lacks its instructions. */
+/* Return the fast scan of a variant, or NULL if this processor lacks its instructions. */
 static ScanFunction
 find_variant(const char *name)
 {

@@ -1,11 +1,11 @@
-/* The table: counts by key, and sums of weights by key.
+/* A hash table: the count of each key, and the sums of its weights.
  *
- * One array holds a record for each key, in the order in which the keys came. A record takes whole
- * units of 16 bytes: a head, then the key padded with zeros, then the sum of each weight. Keys may
- * have any length. The record of a key of at most 16 bytes is half a cache line without weights, and
- * a whole one with two weights: a lookup touches that and one slot of 4 bytes. A slot holds the place
- * of a record. The bits that no place needs hold a part of the hash, so that a lookup seldom reads
- * the record of another key. Open addressing, linear probing, at most half full.
+ * One array holds a record for each key, in the order in which the keys arrived. A record takes whole
+ * units of 16 bytes: a head, the key padded with zeros, and the sum of each weight. Keys may have any
+ * length. The record of a key of at most 16 bytes takes half a cache line without weights, and a whole
+ * one with two weights; a lookup touches the record and one slot of 4 bytes. A slot holds the place of
+ * a record. The bits that no place needs hold a part of the hash, so that a lookup seldom reads the
+ * record of another key. The slots use open addressing with linear probing and are at most half full.
  *
  * The hash is the folded multiply of wyhash (Wang Yi), seeded by the caller with random bytes.
  * Deletion from linear probing: Knuth, TAOCP 6.4, algorithm R.
@@ -23,7 +23,7 @@ enum {
     MAX_WEIGHTS = 8,
 };
 
-/* What a function returns instead of 0 when it fails. */
+/* A function that fails returns one of these instead of 0. */
 enum {
     NO_MEMORY = -1,
     KEY_TOO_LONG = -2,
@@ -53,7 +53,7 @@ typedef struct {
     uint64_t seed[4];
 } Table;
 
-/* Return the units of a head and a key; the sums begin behind them. */
+/* Return the units of a head and a key; the sums begin after them. */
 static inline size_t
 key_units(uint32_t length)
 {
@@ -155,15 +155,15 @@ power_of_two(size_t least, size_t wanted)
     return power;
 }
 
-/* Return whether there is room for more keys that take so many units together. */
+/* Return whether there is room for more keys that take `units` units together. */
 static inline int
 has_room(const Table *table, size_t keys, size_t units)
 {
     return table->used + units < table->room && (table->keys + keys) * 2 <= table->mask + 1;
 }
 
-/* Make room for more keys that take so many units together. Without memory for all of it, leave the
- * table as it is. */
+/* Make room for more keys that take `units` units together. If there is not enough memory for all of
+ * it, leave the table as it is. */
 static int
 table_reserve(Table *table, size_t keys, size_t units)
 {
@@ -172,10 +172,10 @@ table_reserve(Table *table, size_t keys, size_t units)
         return 0;
     room = power_of_two(room ? room : 2048, table->used + units + FIRST_PLACE + 1);
     size = power_of_two(size ? size : 4096, (table->keys + keys) * 2);
-    if (room > UINT64_C(1) << 31)  /* a slot has 32 bits for a place */
+    if (room > UINT64_C(1) << 31)  /* a place must fit into the 32 bits of a slot */
         return NO_MEMORY;
     int more_room = room > table->room, more_slots = !table->slots || size > table->mask + 1;
-    /* Aligned to cache lines, so that half a line never lies in two of them. */
+    /* Align to cache lines, so that a record of half a line never crosses two of them. */
     uint8_t *records = more_room ? aligned_alloc(64, room * UNIT) : table->records;
     uint32_t *slots = more_slots ? malloc(size * sizeof *slots) : table->slots;
     if (records == NULL || slots == NULL) {
@@ -201,8 +201,8 @@ table_reserve(Table *table, size_t keys, size_t units)
     return 0;
 }
 
-/* Add to the count of a padded key, and add the sums that follow the key to its sums. The caller has
- * made room with table_reserve. */
+/* Add to the count of a padded key, and add the sums that follow the key to its sums. The caller must
+ * have made room with table_reserve. */
 static inline void
 table_add(Table *table, const uint8_t *key, uint32_t length, uint32_t hash, uint64_t count)
 {
@@ -244,7 +244,7 @@ table_compact(Table *table)
     table_index(table);
 }
 
-/* Free a slot, and move up the slots behind it that would no longer be found. */
+/* Free a slot, and move up those slots after it that a lookup would no longer find. */
 static inline void
 table_free_slot(Table *table, size_t at)
 {

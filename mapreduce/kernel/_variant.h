@@ -1,19 +1,19 @@
-/* One variant of the scan. _scan.h includes this file once for each variant, with these macros:
+/* One variant of the fast scan. _scan.h includes this file once for each variant, with these macros:
  *
- *   NAME(x)                        the variant's name for x
- *   TARGET                         the attribute that lets the compiler use its instructions
+ *   NAME(x)                        x with the name of the variant in front
+ *   TARGET                         the attribute that lets the compiler use the variant's instructions
  *   MASKS(p, delimiter, d, n)      set d and n: a bit for each delimiter and each newline among the
  *                                  64 bytes at p
- *   POPCOUNT(m), LOWEST(m)         how many bits are set; the number of the lowest one
- *   NTH(m, k)                      the number of the k-th set bit from below, k from 1
- *   LIST(out, m, window)           if defined: write 64 * window + its number to out for each set
- *                                  bit, as a byte
+ *   POPCOUNT(m), LOWEST(m)         the number of set bits; the position of the lowest set bit
+ *   NTH(m, k)                      the position of the k-th set bit from below, k from 1
+ *   LIST(out, m, window)           optional: for each set bit, write its position + 64 * window to
+ *                                  out, as a byte
  *
- * The scan looks at a line in windows of 64 bytes that begin at its first byte. The population counts
- * of the delimiter masks give the number of fields for nothing, and NTH finds any delimiter.
+ * The scan examines a line in windows of 64 bytes that begin at its first byte. The population counts
+ * of the delimiter masks give the number of fields at no cost, and NTH finds any delimiter.
  */
 
-/* Return how many bytes stand before delimiter k (from 1) of a line. */
+/* Return the number of bytes before delimiter k (from 1) of a line. */
 TARGET static inline size_t
 NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, unsigned k)
 {
@@ -24,7 +24,7 @@ NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, 
     (void)listed;
 #endif
     unsigned window;
-    if (last < 3) {  /* without a branch: the processor cannot predict in which window it stands */
+    if (last < 3) {  /* no branches: the processor could not predict the window of the delimiter */
         unsigned first = POPCOUNT(masks[0]), second = POPCOUNT(masks[1]);
         unsigned beyond1 = k > first, beyond2 = k > first + second;
         window = beyond1 + beyond2;
@@ -37,8 +37,8 @@ NAME(find)(const uint64_t masks[WINDOWS], const uint8_t *listed, unsigned last, 
     return window * 64 + NTH(masks[window], k);
 }
 
-/* Scan lines from p on; return where the first line begins that comes too close to the end, or NULL
- * with an error in the scan. */
+/* Scan lines from p on; return where the first line begins that comes too close to the end of the
+ * block, or NULL with `scan->error` set. */
 TARGET static const uint8_t *
 NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
 {

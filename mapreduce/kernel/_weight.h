@@ -1,9 +1,9 @@
-/* Weights are numbers in fields. Their sums have 128 bits, which 2^64 lines cannot overflow. */
+/* A weight is a number in a field. Its sum has 128 bits, so that 2^64 lines cannot overflow it. */
 #pragma once
 #include <stdint.h>
 #include <string.h>
 
-enum { MAX_DIGITS = 19 };  /* of a weight: each number of so many digits fits into 64 bits */
+enum { MAX_DIGITS = 19 };  /* digits of the longest weight: any such number fits into 64 bits */
 
 typedef struct {
     uint64_t low, high;
@@ -27,7 +27,7 @@ little_endian(const uint8_t *p)
 #endif
 }
 
-/* Add sums, which need not be aligned. */
+/* Add `sums`, which need not be aligned, to `to`. */
 static inline void
 add_sums(Sum *to, const void *sums, unsigned weights)
 {
@@ -39,7 +39,7 @@ add_sums(Sum *to, const void *sums, unsigned weights)
     }
 }
 
-/* Return whether eight bytes, the first one lowest, are all digits. */
+/* Return whether the eight bytes of a little-endian word are all digits. */
 static inline int
 are_digits(uint64_t word)
 {
@@ -47,7 +47,8 @@ are_digits(uint64_t word)
     return (word & high) == zeros && ((word + UINT64_C(0x0606060606060606)) & high) == zeros;
 }
 
-/* Return the value of eight digits: join them to pairs, the pairs to fours, the fours to all eight. */
+/* Return the value of eight digits: combine digits into pairs, pairs into fours, and fours into all
+ * eight. */
 static inline uint64_t
 eight_digits(uint64_t word)
 {
@@ -59,7 +60,7 @@ eight_digits(uint64_t word)
 /* Read a weight of 1 to 16 digits; return 0 if it is longer or not a number. 16 bytes from p on must
  * be readable.
  *
- * Source: the parallel addition of digits of Lemire, "Quickly parsing eight digits" (2018). */
+ * Source: Lemire, "Quickly parsing eight digits" (2018). */
 static inline int
 read_weight(const uint8_t *p, size_t length, uint64_t *weight)
 {

@@ -1,6 +1,7 @@
-"""The native kernel's Python side: the same interface as the pure kernel's, and packed counts.
+"""The Python side of the native kernel: the interface of the pure kernel, and packed counts.
 
-The hash of each table is seeded with random bytes, because attackers write into logs, too.
+The hash of each table is seeded with random bytes: an attacker can write lines into a log, but
+cannot choose keys that collide.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from mapreduce.outputs.table import ROWS, Row, rows_of
 
 SEED_SIZE: Final = 32
 UNIT: Final = 16
-"""A packed key takes a multiple of so many bytes (_table.h)."""
-
+"""A packed key is padded to a multiple of this many bytes (_table.h)."""
 
 variants = _native.variants
 has_byte = _native.has_byte
@@ -27,13 +27,13 @@ has_byte = _native.has_byte
 
 @dataclass(frozen=True, slots=True)
 class PackedCounts:
-    """Counts as bytes, which are merged without a Python object for each key."""
+    """Counts packed into bytes; they are merged without making a Python object of each key."""
 
     data: bytes
 
     @classmethod
     def of(cls, counts: Mapping[bytes, int]) -> PackedCounts:
-        """Pack counts from anywhere; they have no weights."""
+        """Pack a mapping of counts, without sums."""
         head = struct.pack("=QQQ", len(counts), sum(counts.values()) & (1 << 64) - 1, 0)
         return cls(head + b"".join(map(_record, counts, counts.values())))
 
@@ -56,7 +56,7 @@ class PackedCounts:
 
 
 class Ranking(Sequence[Row]):
-    """Packed counts as rows, the most frequent first; a row becomes an object when it is read."""
+    """Packed counts as rows, the highest count first; reading a row makes a tuple of it."""
 
     def __init__(self, packed: bytes, delimiter: bytes | None, top: int) -> None:
         self._ranking = _native.Ranking(packed, top)
@@ -79,7 +79,7 @@ class Ranking(Sequence[Row]):
         return rows_of(self._ranking.items(wanted.start, stop), self._delimiter)
 
     def csv(self) -> Iterator[bytes]:
-        """Yield the rows as CSV, a chunk of rows at a time."""
+        """Yield the rows as CSV, some at a time."""
         delimiter = -1 if self._delimiter is None else self._delimiter[0]
         for start in range(0, len(self), ROWS):
             yield self._ranking.csv(start, min(start + ROWS, len(self)), delimiter)
@@ -93,7 +93,7 @@ def _record(key: bytes, count: int) -> bytes:
 
 
 class FieldTable:
-    """Like ``_pure.FieldTable``; ``variant`` names the instructions to use."""
+    """The same as ``_pure.FieldTable``, in C; ``variant`` names the instruction set to use."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""How fast a mapper counts, as far as it matters for handing out its work; all in bytes of text.
+"""How to share out the work of a mapper according to its speed; all sizes are bytes of text.
 
-The figures are measured (benchmarks/NOTES.md).
+The figures were measured (benchmarks/NOTES.md).
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """From ``parallel_threshold`` on, a second process saves more than it costs.
+    """The sizes of input that suit the speed of a mapper.
 
-    ``largest_split`` is the most that a worker counts before the parent hears from it again. A
-    ``trial`` is counted in the parent first: are the keys too many to be sent around?
+    From ``parallel_threshold`` on, a second process saves more time than it costs.
+    ``largest_split`` is the most that a worker counts as one task. The first ``trial`` bytes are
+    counted in the parent, to see whether there are too many distinct keys to send to other
+    processes; 0 means no trial.
     """
 
     parallel_threshold: int
@@ -23,6 +25,6 @@ class Pace:
 
 
 PYTHON: Final = Pace(parallel_threshold=32 << 20, largest_split=512 << 20)
-"""The largest split takes two seconds."""
+"""For a mapper in Python: its largest split takes two seconds."""
 NATIVE: Final = Pace(parallel_threshold=512 << 20, largest_split=2 << 30, trial=16 << 20)
-"""The largest split takes half a second."""
+"""For the native kernel: its largest split takes half a second."""

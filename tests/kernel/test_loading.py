@@ -68,7 +68,10 @@ def test_a_native_kernel_that_is_missing_says_why(
     assert ": 3 counted, " in counted
     assert f", pure kernel, {reason}" in counted
     forced = run_copy(tmp_path, damage, "count", "-F", "1", "log", kernel="portable")
-    assert f"MAPREDUCE_KERNEL=portable: not here; there are pure ({reason}" in forced
+    assert (
+        f"MAPREDUCE_KERNEL=portable: this machine has no such kernel; choose one of pure ({reason}"
+        in forced
+    )
     assert (str(tmp_path / "copy") in version) == (damage is break_native)
 
 

@@ -74,7 +74,7 @@ def make_pipe(path: Path) -> None:
 
 @promise(
     "A table that somebody has changed since is theirs, and stays",
-    broken_by=change("mapreduce.outputs.manifest:_may_go", "_digest(path) == digest", "True"),
+    broken_by=change("mapreduce.outputs.manifest:_is_removable", "_digest(path) == digest", "True"),
 )
 @pytest.mark.parametrize("alter", [capitalise, lengthen, make_link, make_directory, make_pipe])
 def test_what_somebody_has_changed_since_is_theirs_and_stays(
@@ -88,7 +88,7 @@ def test_what_somebody_has_changed_since_is_theirs_and_stays(
 
 @promise(
     "An input of the run is not removed",
-    broken_by=change("mapreduce.outputs.manifest:_may_go", "any(...)", "False"),
+    broken_by=change("mapreduce.outputs.manifest:_is_removable", "any(...)", "False"),
 )
 @pytest.mark.parametrize("given", ["inputs", "side_inputs"])
 @pytest.mark.parametrize("alias", ["a.csv", "soft", "hard"])
