@@ -29,6 +29,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -116,9 +117,10 @@ def change_text(file: str, old: str, new: str) -> Change:
     return TextChange(file, old, new)
 
 
-def read_promises() -> list[Promise]:
+@cache
+def read_promises() -> tuple[Promise, ...]:
     """Return the promises of all tests, in the order of their files and lines."""
-    return list(chain.from_iterable(map(_promises_of, sorted(TESTS.rglob("test_*.py")))))
+    return tuple(chain.from_iterable(map(_promises_of, sorted(TESTS.rglob("test_*.py")))))
 
 
 def _promises_of(path: Path) -> Iterator[Promise]:

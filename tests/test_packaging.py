@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from promises import becomes, change_text, promise
+from promises import becomes, promise
 
 from mapreduce import __version__, errors
 from mapreduce.errors import DISTRIBUTION, install_hint
@@ -256,10 +256,6 @@ def test_the_sdist_holds_the_whole_project(built: Built) -> None:
     assert {"tests/conftest.py", "data/lookup.csv", "mapreduce/kernel/_native.h"} <= built.sdist
 
 
-@promise(
-    "A wheel holds the jobs",
-    broken_by=change_text("pyproject.toml", '"mapreduce.jobs.flowlogs",', ""),
-)
 def test_the_wheel_holds_the_jobs_and_nothing_at_the_top_but_mapreduce(built: Built) -> None:
     code = {name for name in built.wheel if name.endswith(".py")}
     package = {name for name in built.project if name.startswith("mapreduce/")}

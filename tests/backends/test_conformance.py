@@ -199,6 +199,10 @@ def test_a_result_that_cannot_travel_is_an_error(backend: Backend) -> None:
     assert sorted(map_over(backend, faulty.double, [1, 2])) == [2, 4]
 
 
+@promise(
+    "What was cancelled is never returned",
+    broken_by=becomes("mapreduce.backends.pool:Pool.cancel", "pass"),
+)
 def test_what_was_cancelled_is_never_returned(backend: Backend) -> None:
     old = {backend.submit(faulty.sleep, 0.1) for _ in range(backend.capacity)}
     backend.cancel()

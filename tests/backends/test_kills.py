@@ -151,6 +151,12 @@ def test_a_worker_killed_while_it_takes_a_large_task_is_replaced() -> None:
         assert killer.wait() == 0
 
 
+@promise(
+    "A worker that is killed while it is started is replaced",
+    broken_by=change(
+        "mapreduce.backends.pool:Pool._hire", "suppress(...)", "suppress(ZeroDivisionError)"
+    ),
+)
 @pytest.mark.skipif("forkserver" not in METHODS, reason="no forkserver here")
 def test_a_worker_killed_while_it_is_started_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the start methods only the forkserver tells the parent so by a broken pipe."""
@@ -299,6 +305,10 @@ def nobody_in_session(session: int) -> bool:
     return not any(p.session == session and p.kind != "gone" for p in processes())
 
 
+@promise(
+    "The death of a worker is seen though a child of it holds its pipe",
+    broken_by=becomes("mapreduce.backends.pool:Pool._dead", "return []"),
+)
 def test_a_death_is_seen_though_a_child_of_the_worker_holds_its_pipe() -> None:
     started = time.monotonic()
     with Pool(1) as pool, pytest.raises(WorkerLostError):
@@ -363,6 +373,12 @@ def test_another_fork_server_is_started_for_one_that_was_killed(
         assert sorted(map_over(pool, faulty.double, range(6))) == list(range(0, 12, 2))
 
 
+@promise(
+    "Nobody says a word of a killed resource tracker",
+    broken_by=change(
+        "mapreduce.backends.process:_helpers_prepared", "warnings.filterwarnings(...)", "pass"
+    ),
+)
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_nobody_says_a_word_of_a_killed_resource_tracker(
     method: str, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]

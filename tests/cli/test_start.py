@@ -116,6 +116,12 @@ def test_a_worker_has_the_environment_of_its_parent() -> None:
         assert found.stdout.splitlines() == [said] * 3
 
 
+@promise(
+    "A checkout works without being installed",
+    broken_by=change(
+        "mapreduce.__main__:_leave_current_directory", "sys.path.append(first)", "pass"
+    ),
+)
 def test_a_checkout_works_without_being_installed(tmp_path: Path) -> None:
     """Workers of a spawned interpreter, too, find the package in the current directory."""
     for name in ("mapreduce", "jobs"):
@@ -171,6 +177,10 @@ def test_everything_that_is_said_is_said_without_docstrings(arguments: list[str]
     assert done.stdout.strip()
 
 
+@promise(
+    "The command imports nothing before it has taken over the signals",
+    broken_by=change("mapreduce.__main__", "import gc", "import gc, json"),
+)
 def test_the_package_imports_nothing_before_it_is_used() -> None:
     script = (
         "import os, sys; before = {*sys.modules}; import mapreduce.__main__\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ReadStdin, record
-from promises import change, promise
+from promises import becomes, change, promise
 
 from mapreduce import UsageError, run
 from mapreduce.errors import InputError
@@ -52,6 +52,10 @@ def packed(data: bytes, times: int) -> bytes:
     return data
 
 
+@promise(
+    "What a file is compressed by too often is refused",
+    broken_by=becomes("mapreduce.formats.compressed:DEEPEST", "9"),
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_compressed_too_often_is_named(
     tmp_path: Path, read_stdin: ReadStdin, stream: bool
@@ -66,6 +70,10 @@ def test_what_is_compressed_too_often_is_named(
         run(count("7"), ["-" if stream else path])
 
 
+@promise(
+    "Damage within what was compressed twice is an error that says where",
+    broken_by=becomes("mapreduce.formats.compressed:Compressed.inside", "return name"),
+)
 def test_damage_within_is_an_error_that_says_where(tmp_path: Path) -> None:
     (tmp_path / "log.gz").write_bytes(gzip.compress(gzip.compress(LOG)[:-9]))
     with pytest.raises(

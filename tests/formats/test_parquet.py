@@ -171,6 +171,13 @@ def test_parquet_without_any_known_name_is_refused(tmp_path: Path, names: list[s
     assert run(count("2"), [tmp_path / "a.parquet"]).counts == {b"6": 1}
 
 
+@promise(
+    "Two columns of one name are refused",
+    broken_by=[
+        change("mapreduce.mapping.fields:_named", "len(same) != 1", "not same"),
+        change("mapreduce.formats.parquet:Parquet.fit", "names.count(column) > 1", "False"),
+    ],
+)
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     same = [("dstport", pa.array([443])), ("DstPort", pa.array([53])), ("protocol", pa.array([6]))]
     table = pa.Table.from_arrays([column for _, column in same], [name for name, _ in same])
@@ -237,6 +244,12 @@ def test_a_delimiter_of_any_byte_stands_between_values(tmp_path: Path) -> None:
         run(count("1-2", delimiter="2"), [tmp_path / "a.parquet"])
 
 
+@promise(
+    "Columns of lists are refused",
+    broken_by=change(
+        "mapreduce.formats.parquet:Parquet.fit", "schema.field(column).type.num_fields", "False"
+    ),
+)
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [[1], [2, 3]]}), tmp_path / "a.parquet")
     with pytest.raises(UsageError, match=r"a\.parquet: the column x is no single value but list"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from promises import becomes, promise
+from promises import becomes, change, promise
 from test_s3 import Server, Shell, failure, server, shell
 
 __all__ = ["server", "shell"]
@@ -55,6 +55,12 @@ def test_a_key_is_cut_into_ranges_however_odd_it_is(server: Server, shell: Shell
     assert [line.split(",")[1] for line in done.stdout.splitlines()[1:]] == ["70000"] * 10
 
 
+@promise(
+    "An archived object of S3 is named, with what restores it",
+    broken_by=change(
+        "mapreduce.inputs.s3:_reason", "code and code[1] == 'InvalidObjectState'", "False"
+    ),
+)
 @pytest.mark.parametrize("kind", ["GLACIER", "DEEP_ARCHIVE"])
 @pytest.mark.parametrize("key", ["cold log.gz", "a//b.log"])
 def test_an_archived_object_is_named_with_what_restores_it(

@@ -29,6 +29,10 @@ def test_a_url_that_no_store_knows_is_refused_with_what_is_there(url: str) -> No
         find_sources([url])
 
 
+@promise(
+    "A file whose path looks like a URL is a file",
+    broken_by=change("mapreduce.inputs.stores:store_of", "os.path.lexists(path)", "False"),
+)
 def test_a_file_whose_path_looks_like_a_url_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

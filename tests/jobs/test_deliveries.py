@@ -138,6 +138,14 @@ def minutes(moment: datetime) -> float:
     return (naive - datetime.min - offset) / timedelta(minutes=1)
 
 
+@promise(
+    "Any time can be asked for, up to the year 9999",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.deliveries:DeliverySelector._agrees",
+        "info.end - self.since > -margin",
+        "info.end > self.since - margin",
+    ),
+)
 @given(_TIMES, st.dates(), st.booleans())
 def test_any_time_can_be_asked_for(asked: datetime, delivered: date, hourly: bool) -> None:
     text = asked.isoformat()
@@ -157,6 +165,14 @@ def test_any_time_can_be_asked_for(asked: datetime, delivered: date, hourly: boo
     assert until.may_hold(path) == (start < moment + day)
 
 
+@promise(
+    "From Python, one text is one account or region",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.job:_listed",
+        "[value] if isinstance(value, str) else ...",
+        "value or ()",
+    ),
+)
 @pytest.mark.parametrize("value", ["eu-west-1", ["eu-west-1"], ("eu-west-1",)])
 def test_from_python_one_text_is_one_value(value: list[str]) -> None:
     assert flowlogs(by="vpc-id", region=value, log_format="vpc-id").selector == DeliverySelector(

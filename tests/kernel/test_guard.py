@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from promises import change_text, promise
 
 from mapreduce import kernel
 
@@ -36,6 +37,14 @@ def wait_until_refused(table: Any, thread: threading.Thread) -> bool:
     return False
 
 
+@promise(
+    "A table that two threads share refuses one of them",
+    broken_by=change_text(
+        "mapreduce/kernel/_native.c",
+        "if (!atomic_flag_test_and_set_explicit(&self->taken, memory_order_acquire))",
+        "if (1)",
+    ),
+)
 @pytest.mark.parametrize("method", ["scan", "forget", "drain"])
 def test_every_call_is_refused_while_another_thread_scans(method: str) -> None:
     arguments = {"scan": (memoryview(b"a x\n"),), "forget": ([],), "drain": ()}[method]

@@ -232,6 +232,12 @@ ZEROS_BEHIND = [bytes(8) + bytes(zeros) for zeros in range(9)]
 """Keys that differ only in their lengths."""
 
 
+@promise(
+    "Keys that differ only in zeros at their ends are different keys",
+    broken_by=change_text(
+        "mapreduce/kernel/_table.h", "(record->length ^ length) | unit_differs", "unit_differs"
+    ),
+)
 @every_variant
 def test_keys_of_one_hash_that_differ_only_in_zeros_at_their_ends_are_different_keys(
     variant: str,
@@ -249,6 +255,10 @@ def test_keys_of_one_hash_that_differ_only_in_zeros_at_their_ends_are_different_
     assert table.scan(memoryview(block), True)[3] == ZEROS_BEHIND[:4]
 
 
+@promise(
+    "No keys of one hash can be written into a log by adding zeros",
+    broken_by=change_text("mapreduce/kernel/_table.h", "seed[1] ^ length)", "seed[1])"),
+)
 @every_variant
 def test_keys_that_differ_only_in_zeros_at_their_ends_have_different_hashes(variant: str) -> None:
     """Otherwise whoever writes a log could fill the table with keys of one hash."""

@@ -195,6 +195,13 @@ def test_a_part_that_is_cut_off_ends_the_run(tmp_path: Path) -> None:
         list(spool.text(1))
 
 
+@promise(
+    "Sources of two searches lose no malformed line without a word",
+    broken_by=[
+        becomes("mapreduce.inputs.sources:_numbered", "return source"),
+        change("mapreduce.outputs.rejects:Spool.text", "written != malformed", "False"),
+    ],
+)
 def test_sources_of_two_searches_lose_no_malformed_line_without_a_word(directory: Path) -> None:
     """Two inputs with the same number once shared a part, which the second of them cleared."""
     (directory / "other.log").write_text("x\n")

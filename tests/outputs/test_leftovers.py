@@ -123,6 +123,10 @@ def test_a_directory_that_another_run_takes_for_a_leftover_is_made_again(
     assert [*tmp_path.iterdir()] == []
 
 
+@promise(
+    "A directory that was made for nothing is removed again",
+    broken_by=becomes("mapreduce.outputs.temporary:_remove_if_empty", "pass"),
+)
 def test_a_directory_that_was_made_for_nothing_is_removed_again(tmp_path: Path) -> None:
     def text() -> Iterator[bytes]:
         yield b"begun"

@@ -76,7 +76,7 @@ def test_the_same_input_gives_the_same_manifest(log: Path, tmp_path: Path) -> No
     "The manifest is removed first and made last",
     broken_by=change(
         "mapreduce.outputs.commit:_Exchange.rename",
-        "self._manifest and self._move_away(self._manifest.real)",
+        "self._manifest and self._move_away(...)",
         "False",
     ),
 )
