@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -17,9 +17,19 @@ class FieldCount(Job):
     mapper: FieldMapper
     top: int | None = None
     outputs: Sequence[str] = ("counts.csv",)
+    name: ClassVar[str] = "count"  # type: ignore[misc]
     remedy: ClassVar[str] = (  # type: ignore[misc]
         f"Perhaps another byte is between the fields ({named('delimiter')})."
     )
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        return {
+            "fields": list(self.mapper.fields),
+            "delimiter": self.mapper.delimiter.decode("latin-1"),
+            "fields_expected": self.mapper.width,
+            "top": self.top,
+        }
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return one row for each combination of values, the most frequent first, then by bytes."""

@@ -5,4 +5,5 @@ from mapreduce import KeyCount, LineMapper
 
 def wordcount() -> KeyCount:
     """Count the words (runs of bytes between ASCII white space) of text files."""
-    return KeyCount(LineMapper(bytes.split), output="wordcount.csv", header=("Word", "Count"))
+    mapper, header = LineMapper(bytes.split), ("Word", "Count")
+    return KeyCount(mapper, output="wordcount.csv", header=header, name="wordcount")

@@ -101,7 +101,7 @@ class Counted:
         """Return what the manifest says of the job, the inputs and what became of their lines."""
         return {
             "version": __version__,
-            "job": type(self.job).__qualname__,
+            "job": self.job.name or type(self.job).__name__,
             "options": dict(self.job.described),
             "lines": self.total.lines,
             "counted": self.total.counted,

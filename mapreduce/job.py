@@ -22,7 +22,8 @@ class Job:
     ``mapper`` counts the lines. ``outputs`` are the file names of the tables that ``finish`` makes.
     ``side_inputs`` are files that the job was built from: no output may overwrite them.
     ``selector`` chooses among the files that were named or found. ``remedy`` says what to try if
-    not one line could be counted.
+    not one line could be counted. ``name`` is what the manifest calls the job: best the name of its
+    factory; without one, that of its class.
     """
 
     mapper: Mapper
@@ -30,10 +31,11 @@ class Job:
     side_inputs: Sequence[Path] = ()
     selector: Selector | None = None
     remedy: str = ""
+    name: str = ""
 
     @property
     def described(self) -> Mapping[str, object]:
-        """What a result must say of how it was asked for; values that JSON can hold."""
+        """What was asked of the job, as the manifest tells it: values that JSON can hold."""
         return {}
 
     def mapper_for(self, _name: str, _first_line: bytes, /) -> Mapper:
@@ -60,6 +62,7 @@ class KeyCount(Job):
     output: str
     header: tuple[str, ...]
     side_inputs: Sequence[Path] = ()
+    name: str = ""
     outputs: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ Values: TypeAlias = tuple[int | str, ...]
 class FlowLogs(Job):
     """The job; ``tags`` gives the tag of each (dstport, protocol number).
 
-    ``layout`` is that of logs without a header.
+    ``layout`` is that of logs without a header. ``on_conflict`` says how the tags were read.
     """
 
     tags: Mapping[Pair, str]
@@ -46,7 +46,9 @@ class FlowLogs(Job):
     layout: Layout = DEFAULT
     question: Question = TAGGED
     selector: DeliverySelector = ANY_LOG
+    on_conflict: OnConflict = "error"
     outputs: Sequence[str] = field(init=False)
+    name: ClassVar[str] = "flowlogs"  # type: ignore[misc]
     remedy: ClassVar[str] = (  # type: ignore[misc]
         "If these are flow logs of another layout, name their fields in order with --log-format."
     )
@@ -55,6 +57,21 @@ class FlowLogs(Job):
     def __post_init__(self) -> None:
         object.__setattr__(self, "outputs", self._outputs())
         object.__setattr__(self, "mapper", self._mapper())
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        since, until = self.selector.since, self.selector.until
+        return {
+            "by": list(self.question.by),
+            "measure": list(self.question.measures),
+            "action": self.question.action,
+            "log_format": " ".join(self.layout.names),
+            "on_conflict": self.on_conflict,
+            "since": since and since.isoformat(),
+            "until": until and until.isoformat(),
+            "account": list(self.selector.accounts),
+            "region": list(self.selector.regions),
+        }
 
     def _outputs(self) -> Sequence[str]:
         """Return the table of the tags, where there are any, and that of the keys."""
@@ -204,7 +221,7 @@ def flowlogs(
     if lookup is None:
         return FlowLogs({}, (), layout, question, selector)
     tags = read_lookup(lookup, on_conflict=on_conflict)
-    return FlowLogs(tags, (Path(lookup),), layout, question, selector)
+    return FlowLogs(tags, (Path(lookup),), layout, question, selector, on_conflict)
 
 
 def _joined(option: str, value: object, separator: str = ",") -> str:

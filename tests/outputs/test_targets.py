@@ -46,8 +46,8 @@ def test_the_manifest_says_what_was_counted_and_written(log: Path, tmp_path: Pat
     outputs = said.pop("outputs")
     assert said == {
         "version": __version__,
-        "job": "FlowLogs",
-        "options": {},
+        "job": "flowlogs",
+        "options": FLOWS.described,
         "lines": 3,
         "counted": 1,
         "skipped": 1,
