@@ -1,1 +1,1 @@
-"""From what the user named to ``Source``s: where bytes are."""
+"""Find the inputs that the user named: each file or stream becomes one ``Source``."""

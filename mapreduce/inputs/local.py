@@ -1,8 +1,8 @@
-"""The stores of this machine: its files, and what can be read only once, from beginning to end.
+"""The store of this machine: regular files and streams.
 
-A regular file with a size is a range of bytes that any worker can read. Everything else is a
-stream, which the parent reads once: a pipe, a FIFO, a terminal, a file of ``/proc`` whose size
-reads 0, a file of ``/sys`` that has fewer bytes than its size says.
+Any worker can read any range of a regular file that has a size. Everything else is a stream, which
+the parent reads once, from beginning to end: a pipe, a FIFO, a terminal, a file of ``/proc`` (its
+size is reported as 0), a file of ``/sys`` (it holds fewer bytes than its size says).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from mapreduce.inputs.names import STDIN
 from mapreduce.inputs.stores import Found, Located
 
 FIRST_BYTES: Final = 4 << 10
-"""Bytes of a file that are looked at: they tell its format and nearly always its first line."""
+"""Bytes read from a file to find its format. They nearly always contain its first line, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files and streams of this machine; device and inode are the identity of a file."""
+    """Files and streams of this machine. A file is identified by its device and inode number."""
 
     name: ClassVar[str] = "this machine"
     has_threads: ClassVar[bool] = False
 
-    def look_at(self, paths: Sequence[str], /) -> Iterator[Found]:
-        return map(_look, paths)
+    def inspect(self, paths: Sequence[str], /) -> Iterator[Found]:
+        return map(_inspect, paths)
 
     def open(
         self, source: Located, _stop: int | None, _tick: Callable[[int], None] | None, /
@@ -45,14 +45,14 @@ class Files:
         if _identity(os.fstat(handle)) != source.identity:
             os.close(handle)
             raise InputError(f"{source.name}: was replaced while it was being read; run again")
-        return open(handle, "rb", buffering=0)  # noqa: PTH123 - a descriptor
+        return open(handle, "rb", buffering=0)  # noqa: PTH123 - a Path cannot hold a descriptor
 
     def growth(self, source: Located, /) -> int:
         if source.size is None:
             return 0
         try:
             return max(0, os.stat(source.path).st_size - source.size)  # noqa: PTH116 - many files
-        except OSError:  # it may be gone by now, and has been counted whole all the same
+        except OSError:  # the file was deleted after it had been counted
             return 0
 
 
@@ -60,7 +60,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _look(path: str) -> Found:
+def _inspect(path: str) -> Found:
     try:
         status = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)  # noqa: PTH116
     except (OSError, ValueError, AttributeError) as error:
@@ -78,7 +78,7 @@ def _look(path: str) -> Found:
 
 
 def _head(path: str, status: os.stat_result) -> bytes | None:
-    """Return the first bytes of a file, ``None`` if it has fewer bytes than its size says."""
+    """Return the first bytes of a file, or ``None`` if it holds fewer bytes than its size says."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -1,6 +1,6 @@
-"""From what the user named to the paths of files: directories, patterns and lists are opened up.
+"""Expand the names that the user gave: directories, patterns and lists become paths of files.
 
-What is found is sorted and named once, so that no result depends on the order of a listing.
+The paths are sorted and each appears once, so no result depends on the order of a listing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from glob import has_magic
 from typing import Final, Protocol
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.inputs.lists import LIST, read_list
+from mapreduce.inputs.lists import LIST_PREFIX, read_list
 from mapreduce.inputs.stores import store_of
 from mapreduce.inputs.tree import MayHold, Tree
 
@@ -20,30 +20,30 @@ STDIN: Final = "-"
 
 
 class Selector(Protocol):
-    """Chooses inputs by their paths; any job may have one."""
+    """Chooses inputs by their paths. A job may have a selector."""
 
     @property
     def prunes(self) -> bool:
-        """Whether ``may_hold`` is ever false, so that it pays to ask about each directory."""
+        """Whether ``may_hold`` can be false. If not, nobody calls it for each directory."""
 
     @property
     def nothing_left(self) -> str:
-        """What to say if no input is left."""
+        """The error message if the selector leaves out every input."""
 
     def holds(self, path: str, /) -> bool:
-        """Return whether a file is counted."""
+        """Return whether the file of this path is counted."""
 
     def may_hold(self, prefix: str, /) -> bool:
-        """Return whether a file below a directory, whose path ends with ``/``, may be counted."""
+        """Return whether any file below a directory may be counted; its path ends with ``/``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
     """The paths of all inputs, each once, sorted by their bytes.
 
-    ``named`` are those that the user named, each with the line of the list that names it, or an
-    empty text; the others were found in directories or by patterns. ``special`` are the FIFOs,
-    sockets and devices that were met there and left out.
+    ``named`` maps each path that the user named to the list and line that name it, or to an empty
+    text if no list does. All other paths were found in directories or by patterns. ``special`` are
+    the FIFOs, sockets and devices that were found in the same way and left out.
     """
 
     paths: Sequence[str]
@@ -52,50 +52,58 @@ class Expanded:
 
 
 def expand(names: Sequence[str], selector: Selector | None = None) -> Expanded:
-    """Find the files that are named.
+    """Return the paths of all files that these names stand for.
 
-    ``-`` is standard input. ``@FILE`` holds more names, one a line. A directory stands for all
-    files below it, except for hidden ones and those whose name begins with ``_``, as in Hadoop; the
-    same holds for what ``*``, ``?``, ``[...]`` and ``**`` match. ``s3://BUCKET/PREFIX/`` is a
-    directory, too, and what is found below it is a ``Remote``. Files that the ``selector`` does not
-    hold are left out. Raises ``UsageError`` for what holds or matches no file.
+    ``-`` is standard input. ``@FILE`` holds more names, one on each line. A directory stands for
+    all files below it, except for those whose names begin with ``.`` or ``_``, as in Hadoop. The
+    same files are left out of what ``*``, ``?``, ``[...]`` and ``**`` match.
+    ``s3://BUCKET/PREFIX/`` is a directory, too; each path found below it is a ``Remote``. Files
+    that the ``selector`` does not hold are left out. Raises ``UsageError`` for a directory that
+    holds no file and for a pattern that matches none.
     """
     paths, named, special = set[str](), dict[str, str](), list[str]()
     may_hold = selector.may_hold if selector and selector.prunes else None
-    for name, where in _opened(names):
+    for name, where in _expand_lists(names):
         try:
-            below = _below(name, may_hold, special)
+            found = _find_files(name, may_hold, special)
         except UsageError as error:
-            raise blamed_on(where, error) from error
-        if below is None:
+            raise with_list_line(where, error) from error
+        if found is None:
             named.setdefault(name, where)
-        paths.update([name] if below is None else below)
+        paths.update([name] if found is None else found)
     wanted = [path for path in paths if selector is None or selector.holds(path)]
     if selector is not None and not wanted and (paths or (names and selector.prunes)):
         raise UsageError(selector.nothing_left)
     return Expanded(sorted(wanted, key=os.fsencode), named, sorted(special))
 
 
-def _opened(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each name and where in a list it stands, if it does. A list in a list is a file."""
+def _expand_lists(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name, and the list and line it stands on (an empty text if it is in no list).
+
+    A name in a list that begins with ``@`` is the name of a file, not of another list.
+    """
     for name in names:
-        if name.startswith(LIST):
-            yield from read_list(name[len(LIST) :])
+        if name.startswith(LIST_PREFIX):
+            yield from read_list(name[len(LIST_PREFIX) :])
         else:
             yield name, ""
 
 
-def blamed_on(where: str | None, error: UsageError) -> UsageError:
-    """Return an error that says, too, in which line of a list the input is named."""
+def with_list_line(where: str | None, error: UsageError) -> UsageError:
+    """Return the error, preceded by the list and line that name the input, if any."""
     return UsageError(f"{where}: {error}") if where else error
 
 
-def _below(name: str, may_hold: MayHold | None, special: list[str]) -> list[str] | None:
-    """Return the files that a name stands for, or ``None`` if it is the name of a file itself."""
+def _find_files(name: str, may_hold: MayHold | None, special: list[str]) -> list[str] | None:
+    """Return the files below a directory or matching a pattern, or ``None`` if it is neither."""
     if store := store_of(name):
-        return _some([*store.find(name, may_hold)], f"{printable(name)}: holds no object", may_hold)
+        return _not_empty(
+            [*store.find(name, may_hold)], f"{printable(name)}: holds no object", may_hold
+        )
     if not name:
-        raise UsageError("the name of an input is empty")
+        raise UsageError(
+            "the name of an input is empty; name a file, a directory, or - for standard input"
+        )
     if name == STDIN or "\0" in name:
         return None
     tree, is_directory = Tree(may_hold), os.path.isdir(name)  # noqa: PTH112 - Paths are slow
@@ -103,13 +111,17 @@ def _below(name: str, may_hold: MayHold | None, special: list[str]) -> list[str]
         return None
     found = [*(tree.walk(name) if is_directory else tree.match(name))]
     special += tree.special
-    kind = "file but FIFOs, sockets or devices; name them themselves" if tree.special else "file"
+    kind = (
+        "file, only FIFOs, sockets or devices; to count one, name it itself"
+        if tree.special
+        else "file"
+    )
     verb = "holds" if is_directory else "matches"
-    return _some(found, f"{printable(name)}: {verb} no {kind}", may_hold)
+    return _not_empty(found, f"{printable(name)}: {verb} no {kind}", may_hold)
 
 
-def _some(files: list[str], otherwise: str, may_hold: MayHold | None) -> list[str]:
-    """Return files; raise ``UsageError`` if there are none, unless directories were passed over."""
+def _not_empty(files: list[str], message: str, may_hold: MayHold | None) -> list[str]:
+    """Return the files. Raise ``UsageError`` if there are none and no selector left any out."""
     if not files and may_hold is None:
-        raise UsageError(otherwise)
+        raise UsageError(message)
     return files

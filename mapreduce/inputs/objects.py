@@ -1,4 +1,4 @@
-"""The store S3: what is below a URL is listed and looked at, and read in ranges."""
+"""The store S3: it lists the objects below a URL, inspects them, and reads them in ranges."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from mapreduce.inputs.s3 import Remote
 
 FIRST_BYTES: Final = 64 << 10
-"""Bytes of an object that are looked at: enough for its first line, compressed or not."""
+"""Bytes read from an object to find its format; enough for its first line, even compressed."""
 REQUESTS: Final = 32
-"""Objects that are looked at at once."""
+"""Objects that are inspected at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Objects of S3; their ETag is their identity."""
+    """Objects of S3. An object is identified by its ETag."""
 
     name: ClassVar[str] = "S3"
     has_threads: ClassVar[bool] = True
@@ -29,30 +29,30 @@ class Objects:
     def find(self, url: str, may_hold: Callable[[str], bool] | None, /) -> Iterable[str]:
         return list_objects(url, may_hold)
 
-    def look_at(self, paths: Sequence[str], /) -> Iterator[Found]:
-        """Ask for the first bytes of many objects at once."""
+    def inspect(self, paths: Sequence[str], /) -> Iterator[Found]:
+        """Request the first bytes of up to ``REQUESTS`` objects at the same time."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - costs a small run 5 ms
 
         threads = ThreadPoolExecutor(REQUESTS)
         try:
-            yield from threads.map(_look, paths)
+            yield from threads.map(_inspect, paths)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def open(
         self, source: Located, stop: int | None, tick: Callable[[int], None] | None, /
     ) -> BinaryIO:
-        from mapreduce.inputs.ranges import ObjectFile  # noqa: PLC0415 - threads
+        from mapreduce.inputs.ranges import ObjectFile  # noqa: PLC0415 - imports threads
 
         size = source.size or 0
         end = size if stop is None else stop
         return cast(BinaryIO, ObjectFile(source.path, size, str(source.identity), end, tick))
 
     def growth(self, _source: Located, /) -> int:
-        return 0  # an object does not grow: it is replaced
+        return 0  # an object can be replaced, but cannot grow
 
 
-def _look(path: str) -> Found:
+def _inspect(path: str) -> Found:
     url = cast("Remote", path)
     end = min(url.size, FIRST_BYTES)
     try:

@@ -1,8 +1,8 @@
-"""List and read the objects of S3 whose keys the client of ``s3`` cannot name.
+"""List and read, by ``boto3``, the objects of S3 whose keys ``obstore`` cannot name.
 
 A key is any text: it may begin or end with ``/``, or have parts that are empty, ``.`` or ``..``.
-The client takes keys for paths of files, which have none of these, and fails for a whole listing
-that has one such key. ``boto3`` takes keys as they are.
+``obstore``, the client of the module ``s3``, treats keys as paths of files, which have none of
+these. One such key makes it fail for a whole listing. ``boto3`` takes keys as they are.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from mapreduce.inputs.tree import MayHold, is_shown
 
 
 def is_odd(key: str) -> bool:
-    """Return whether a key is not a path of a file."""
+    """Return whether a key has a part that no path of a file may have."""
     return not {"", ".", ".."}.isdisjoint(key.split("/"))
 
 
 def list_keys(bucket: str, key: str, may_hold: MayHold | None) -> Iterator[dict[str, Any]]:
-    """Yield the object of a key or, if there is none, all objects below it, as ``s3`` does."""
-    found = [*_below(bucket, key)]
+    """Yield the object with this key or, if there is none, all objects below it.
+
+    Hidden and empty objects below it are left out, as the module ``s3`` leaves them out.
+    """
+    found = [*_list_prefix(bucket, key)]
     if exact := [one for one in found if one["path"] == key and not key.endswith("/")]:
         yield from exact
         return
@@ -44,7 +47,7 @@ def read_key(bucket: str, key: str, start: int, stop: int, etag: str) -> bytes:
     return bytes(answer["Body"].read())
 
 
-def _below(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+def _list_prefix(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
     pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         for found in page.get("Contents", ()):
@@ -58,7 +61,7 @@ def _below(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
 
 @cache
 def _client() -> Any:
-    """Return the client, one for each process; it finds endpoint and credentials by itself."""
+    """Return this process's client, which finds its endpoint and credentials by itself."""
     import boto3  # noqa: PLC0415 - optional, and slow to import
     from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""An object as a file that is read in ranges, the next ones fetched while one is used."""
+"""Present an object as a file; it fetches the next ranges while the caller uses one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Final
 
 from mapreduce.inputs.s3 import read_range
 
-SMALL: Final = 256 << 10
-"""Bytes of the first range behind a seek: it may be all that is wanted."""
-LARGE: Final = 4 << 20
-"""Bytes of the ranges of who reads on and on: each is twice as long as the last one, up to this."""
-AHEAD: Final = 4
-"""Large ranges that are fetched at once: one request of S3 gives a fraction of what it can give."""
+SMALLEST: Final = 256 << 10
+"""Bytes of the first range after a seek: the caller may need no more."""
+LARGEST: Final = 4 << 20
+"""Each range is twice as long as the one before it, up to this many bytes."""
+REQUESTS: Final = 4
+"""Largest ranges that are fetched at the same time: one request gets a fraction of S3's speed."""
 
 
 class ObjectFile(io.RawIOBase):
-    """An object; nothing behind byte ``stop`` is fetched. To read may raise ``InputError``."""
+    """An object. It fetches nothing from byte ``stop`` on. Reading may raise ``InputError``."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class ObjectFile(io.RawIOBase):
         super().__init__()
         self._tick = tick
         self._url, self._size, self._etag, self._stop = url, size, etag, stop
-        self._threads = ThreadPoolExecutor(AHEAD)
-        self._coming: deque[Future[memoryview]] = deque()
+        self._threads = ThreadPoolExecutor(REQUESTS)
+        self._ranges: deque[Future[memoryview]] = deque()
         self._held = memoryview(b"")
-        self._position = self._asked = 0
-        self._next = SMALL
+        self._position = self._requested_to = 0
+        self._next_size = SMALLEST
 
     def readable(self) -> bool:
         return True
@@ -50,18 +50,18 @@ class ObjectFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset != self._position:
-            self._drop()
+            self._cancel_requests()
             self._held = memoryview(b"")
-            self._position = self._asked = base + offset
-            self._next = SMALL
+            self._position = self._requested_to = base + offset
+            self._next_size = SMALLEST
         return self._position
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
         view = memoryview(buffer).cast("B")
         if not self._held:
-            self._ask()
-            self._held = self._wait(self._coming.popleft()) if self._coming else self._held
-            self._ask()
+            self._request_ranges()
+            self._held = self._result(self._ranges.popleft()) if self._ranges else self._held
+            self._request_ranges()
         size = min(len(view), len(self._held))
         view[:size] = self._held[:size]
         self._held = self._held[size:]
@@ -69,28 +69,28 @@ class ObjectFile(io.RawIOBase):
         return size
 
     def close(self) -> None:
-        self._drop()
+        self._cancel_requests()
         self._threads.shutdown(wait=False, cancel_futures=True)
         super().close()
 
-    def _ask(self) -> None:
-        """Ask for as many of the next ranges as may be on their way."""
-        most = AHEAD if self._next == LARGE else 1
-        while self._asked < self._stop and len(self._coming) < most:
-            end = min(self._asked + self._next, self._stop)
-            task = self._threads.submit(read_range, self._url, self._asked, end, self._etag)
-            self._coming.append(task)
-            self._asked, self._next = end, min(LARGE, 2 * self._next)
+    def _request_ranges(self) -> None:
+        """Request the next ranges, until as many are pending as may be."""
+        most = REQUESTS if self._next_size == LARGEST else 1
+        while self._requested_to < self._stop and len(self._ranges) < most:
+            end = min(self._requested_to + self._next_size, self._stop)
+            task = self._threads.submit(read_range, self._url, self._requested_to, end, self._etag)
+            self._ranges.append(task)
+            self._requested_to, self._next_size = end, min(LARGEST, 2 * self._next_size)
 
-    def _wait(self, coming: Future[memoryview]) -> memoryview:
+    def _result(self, coming: Future[memoryview]) -> memoryview:
         while self._tick:
             try:
                 return coming.result(timeout=0.1)
-            except TimeoutError:  # ours: what is wrong with the range is an InputError
+            except TimeoutError:  # from this wait: a fault of the range is an InputError
                 self._tick(0)
         return coming.result()
 
-    def _drop(self) -> None:
-        for future in self._coming:
+    def _cancel_requests(self) -> None:
+        for future in self._ranges:
             future.cancel()
-        self._coming.clear()
+        self._ranges.clear()

@@ -1,10 +1,11 @@
-"""Objects in S3: listed, read in ranges, each fault one clear line. Needs the extra ``s3``.
+"""List objects in S3 and read ranges of them; report each fault in one line.
 
-Endpoint, region and credentials come from where AWS's own tools look: the environment
-(``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``), a profile, the machine's role;
-``AWS_SKIP_SIGNATURE=true`` reads a public bucket without any. The client retries with back-off what
-a server refuses for now (429, 5xx); so does this module what breaks off in the middle. Keys that
-the client cannot name, such as ``a//b``, are listed and read by ``odd_keys``.
+It needs the extra ``s3``. Endpoint, region and credentials come from the places that AWS's own
+tools read: the environment (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``), a
+profile, or the machine's role. ``AWS_SKIP_SIGNATURE=true`` reads a public bucket without
+credentials. The client ``obstore`` waits and retries when a server refuses for now (429, 5xx); this
+module retries a read that breaks off in the middle. The module ``odd_keys`` lists and reads keys
+that ``obstore`` cannot name, such as ``a//b``.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from shlex import quote
 from typing import Any, Final
 
 from mapreduce.errors import InputError, MapReduceError, UsageError, install_hint, printable
-from mapreduce.inputs.stores import SCHEME
+from mapreduce.inputs.stores import S3_SCHEME
 from mapreduce.inputs.tree import MayHold, is_shown
 
 TRIES: Final = 3
-"""How often a range is asked for, at most; each time the client tries several times itself."""
+"""Times that a range is requested at most; each time the client itself retries several times."""
 PAUSE: Final = 0.2
 """Seconds before the second try; three times as many before the third one."""
 
@@ -36,7 +37,7 @@ _RETRY: Final = {
         "base": 2,
     },
 }
-_CODES: Final = {
+_MESSAGES: Final = {
     "NoSuchBucket": "there is no such bucket",
     "NoSuchKey": "there is no such object",
     "PreconditionFailed": "was replaced while it was being read; run again",
@@ -47,25 +48,28 @@ _CODES: Final = {
     "ExpiredToken": "the credentials have expired; get new ones",
     "PermanentRedirect": "is in another region; set AWS_REGION",
 }
-"""What is told of an error code of S3. Source: the API reference, "Error responses"."""
+"""The message for each error code of S3. Source: the API reference, "Error responses"."""
 _CODE: Final = re.compile(r"(?:<Code>|An error occurred \()(\w+)")
-"""Where the clients have the error code in what they say."""
-_FINAL: Final = frozenset(
+"""Finds the error code in the message of a client's exception."""
+_PERMANENT_ERRORS: Final = frozenset(
     {
         *("FileNotFoundError", "PermissionError", "PermissionDeniedError", "PreconditionError"),
         *("NoSuchKey", "InvalidObjectState", "ClientError"),
     }
 )
-"""Errors that another try does not mend."""
+"""Exceptions of the clients after which a retry is pointless."""
 
 
 class Remote(str):
-    """The URL of an object, and what its listing tells: bytes, ETag, nanoseconds since 1970."""
+    """The URL of an object, with its size, ETag and time of change from the listing.
+
+    ``size`` is in bytes, ``mtime`` in nanoseconds since 1970.
+    """
 
     __slots__ = ("etag", "mtime", "size")
 
     def __new__(cls, bucket: str, found: Any) -> Remote:
-        url = super().__new__(cls, f"{SCHEME}{bucket}/{found['path']}")
+        url = super().__new__(cls, f"{S3_SCHEME}{bucket}/{found['path']}")
         url.size, url.etag = int(found["size"]), found["e_tag"] or ""
         url.mtime = int(found["last_modified"].timestamp() * 1e9)
         return url
@@ -76,41 +80,43 @@ class Remote(str):
 
 
 def list_objects(url: str, may_hold: MayHold | None = None) -> list[Remote]:
-    """Return the object of a URL or, if there is none, all objects below it, as in a directory.
+    """Return the object of a URL or, if there is none, all objects below it.
 
-    What is hidden or begins with ``_`` is left out, and a whole prefix for which ``may_hold`` is
-    false is not even listed. Raises ``UsageError`` if nothing can be listed.
+    Objects below it are left out if any part of their path begins with ``.`` or ``_``. A prefix for
+    which ``may_hold`` is false is not listed. Raises ``UsageError`` if the listing fails.
     """
-    bucket, _, key = url.removeprefix(SCHEME).partition("/")
+    bucket, _, key = url.removeprefix(S3_SCHEME).partition("/")
     if not bucket or any(sign in key for sign in "*?["):
-        raise UsageError(f"{printable(url)}: name {SCHEME}BUCKET/PREFIX/; patterns are for files")
+        raise UsageError(
+            f"{printable(url)}: name {S3_SCHEME}BUCKET/PREFIX/; patterns are for files"
+        )
     try:
         store = _store(bucket)
-        return _apart(lambda: _list(store, bucket, key, may_hold))
-    except MapReduceError:  # a signal, too
+        return _call_in_thread(lambda: _list(store, bucket, key, may_hold))
+    except MapReduceError:  # includes a signal
         raise
-    except Exception as error:  # the client has errors of its own, and some of Python's
+    except Exception as error:  # the client raises its own and built-in ones
         raise UsageError(f"{printable(url)}: {_reason(error, url)}") from error
 
 
 def _list(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> list[Remote]:
     try:
-        return [*_listed(store, bucket, key, may_hold)]
+        return [*_list_with_obstore(store, bucket, key, may_hold)]
     except Exception as error:
-        if not _is_of_key(error):
+        if not _is_key_error(error):
             raise
     from mapreduce.inputs.odd_keys import list_keys  # noqa: PLC0415 - rare, and slow to import
 
     return [Remote(bucket, found) for found in list_keys(bucket, key, may_hold)]
 
 
-def _is_of_key(error: Exception) -> bool:
+def _is_key_error(error: Exception) -> bool:
     """Return whether the client failed only because it cannot name a key."""
     return type(error).__name__ == "InvalidPathError" or "Could not parse path" in str(error)
 
 
-def _apart(function: Callable[[], list[Remote]]) -> list[Remote]:
-    """Call in a thread: a signal reaches who waits for a thread, but not who waits for a server."""
+def _call_in_thread(function: Callable[[], list[Remote]]) -> list[Remote]:
+    """Call in a thread: a signal interrupts waiting for a thread, but not waiting for a server."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - costs a small run 5 ms
 
     thread = ThreadPoolExecutor(1)
@@ -120,7 +126,9 @@ def _apart(function: Callable[[], list[Remote]]) -> list[Remote]:
         thread.shutdown(wait=False)
 
 
-def _listed(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> Iterator[Remote]:
+def _list_with_obstore(
+    store: Any, bucket: str, key: str, may_hold: MayHold | None
+) -> Iterator[Remote]:
     import obstore  # noqa: PLC0415 - optional
 
     if key and not key.endswith("/") and (found := _head(store, key)):
@@ -128,7 +136,7 @@ def _listed(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> Iter
         return
     prefix = key.rstrip("/")
     if may_hold is not None:
-        yield from _walk(store, bucket, prefix, may_hold)
+        yield from _list_level(store, bucket, prefix, may_hold)
         return
     for page in obstore.list(store, f"{prefix}/" if prefix else None):
         for found in page:
@@ -146,8 +154,8 @@ def _head(store: Any, key: str) -> Any:
         return None
 
 
-def _walk(store: Any, bucket: str, prefix: str, may_hold: MayHold) -> Iterator[Remote]:
-    """Yield the objects below a prefix, one level after the other."""
+def _list_level(store: Any, bucket: str, prefix: str, may_hold: MayHold) -> Iterator[Remote]:
+    """Yield the objects below a prefix. List each level alone, to skip prefixes that hold none."""
     import obstore  # noqa: PLC0415 - optional
 
     page = obstore.list_with_delimiter(store, f"{prefix}/" if prefix else None)
@@ -156,15 +164,16 @@ def _walk(store: Any, bucket: str, prefix: str, may_hold: MayHold) -> Iterator[R
             yield Remote(bucket, found)
     for below in page["common_prefixes"]:
         if is_shown(below.rpartition("/")[2]) and may_hold(f"{below}/"):
-            yield from _walk(store, bucket, below, may_hold)
+            yield from _list_level(store, bucket, below, may_hold)
 
 
 def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
     """Return the bytes ``[start, stop)`` of the object that had this ETag when it was listed.
 
-    Raises ``InputError`` if it has been replaced, is gone or denied, or cannot be read in the end.
+    Raises ``InputError`` if the object was replaced or deleted, if access is denied, or if the last
+    retry fails.
     """
-    bucket, _, key = url.removeprefix(SCHEME).partition("/")
+    bucket, _, key = url.removeprefix(S3_SCHEME).partition("/")
     for attempt in range(TRIES):
         time.sleep(PAUSE * (2**attempt - 1))
         try:
@@ -172,16 +181,18 @@ def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
             if len(data) == stop - start:
                 return data
             fault: Exception | None = None
-        except Exception as error:  # noqa: BLE001 - the client's own, and some of Python's
+        except Exception as error:  # noqa: BLE001 - as in list_objects
             fault = error
-            if type(error).__name__ in _FINAL:
+            if type(error).__name__ in _PERMANENT_ERRORS:
                 break
-    reason = "ends before its end" if fault is None else _reason(fault, url)
+    reason = (
+        "fewer bytes came than were requested; run again" if fault is None else _reason(fault, url)
+    )
     raise InputError(f"{printable(url)}, bytes {start} to {stop}: {reason}") from fault
 
 
 def _get(bucket: str, key: str, start: int, stop: int, etag: str) -> Any:
-    """Return bytes of an object as the client gives them; raise what the client raises."""
+    """Return bytes of an object; raise whatever the client raises."""
     from mapreduce.inputs.odd_keys import is_odd, read_key  # noqa: PLC0415 - optional
 
     if is_odd(key):
@@ -194,13 +205,13 @@ def _get(bucket: str, key: str, start: int, stop: int, etag: str) -> Any:
 
 @cache
 def _store(bucket: str) -> Any:
-    """Return the client of a bucket, one for each process. Raises ``UsageError``."""
+    """Return this process's client of a bucket. Raises ``UsageError`` if there can be none."""
     try:
         from obstore.store import S3Store  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise UsageError(f"{SCHEME} needs one more package: {install_hint('s3')}") from error
+        raise UsageError(f"{S3_SCHEME} needs one more package: {install_hint('s3')}") from error
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    options: Any = {"retry_config": _RETRY} | _identity()
+    options: Any = {"retry_config": _RETRY} | _credentials()
     if endpoint:
         options["endpoint"] = endpoint
     options["client_options"] = {
@@ -211,8 +222,8 @@ def _store(bucket: str) -> Any:
     return S3Store(bucket, **options)
 
 
-def _identity() -> dict[str, Any]:
-    """Return region and credentials, as far as the client does not find them by itself."""
+def _credentials() -> dict[str, Any]:
+    """Return the region, and the credentials unless the client finds them by itself."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}:
         return {"skip_signature": True, "region": region or "us-east-1"}
@@ -236,21 +247,21 @@ def _identity() -> dict[str, Any]:
 
 
 def _reason(error: Exception, url: str) -> str:
-    """Return in a few words why the client failed: what it says fills a page."""
+    """Return in a few words why the client failed: its own message may fill a page."""
     text = str(error)
     code = _CODE.search(text)
     if code and code[1] == "InvalidObjectState":
-        bucket, _, key = url.removeprefix(SCHEME).partition("/")
+        bucket, _, key = url.removeprefix(S3_SCHEME).partition("/")
         return (
             "is archived (GLACIER, DEEP_ARCHIVE); restore it first: aws s3api restore-object "
             f"--bucket {quote(bucket)} --key {printable(quote(key))} --restore-request Days=7"
         )
-    if code and code[1] in _CODES:
-        return _CODES[code[1]]
+    if code and code[1] in _MESSAGES:
+        return _MESSAGES[code[1]]
     status = re.search(r"status code: (\d{3})", text)
     if status and status[1] == "403":
-        return _CODES["AccessDenied"]
+        return _MESSAGES["AccessDenied"]
     if "redirect" in text:
-        return _CODES["PermanentRedirect"]
+        return _MESSAGES["PermanentRedirect"]
     line = text.partition("\n")[0].rpartition(": ")[2] if status is None else f"HTTP {status[1]}"
     return printable(code[1] if code else line)

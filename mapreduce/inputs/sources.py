@@ -1,6 +1,6 @@
-"""From what the user named to Sources: everything that can be refused before work is refused here.
+"""Find the sources that the user named, and refuse those that cannot be read, before any work.
 
-A Source has a store, which knows where its bytes are, and a format, which knows what they are.
+A source has a store, which knows how to open it, and a format, which knows how to read it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from mapreduce.errors import UsageError, printable
 from mapreduce.formats.format import Format, Head
 from mapreduce.formats.table import TEXT, find_format
 from mapreduce.inputs.local import Files
-from mapreduce.inputs.names import STDIN, Expanded, Selector, blamed_on, expand
-from mapreduce.inputs.once import Once
-from mapreduce.inputs.own import own_among
+from mapreduce.inputs.names import STDIN, Expanded, Selector, expand, with_list_line
+from mapreduce.inputs.own_files import own_files
+from mapreduce.inputs.seen_files import SeenFiles
 from mapreduce.inputs.stores import Found, Store, store_of
 from mapreduce.options import Tick
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 FILES: Final = Files()
 SHOWN: Final = 3
-"""Files that a note names; of more it says how many they are."""
+"""Files that a note names; it only counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One input: its path (``-`` for standard input), its store and its format.
 
-    ``index`` is its place in the order of the inputs; ``size`` is in bytes, ``None`` for a stream;
-    ``identity`` is what told it from others when it was found; ``mtime`` is in nanoseconds since
-    1970; its lines begin at byte ``start``. ``line`` is the first one, if it is known. ``mapper``
-    counts it, where it is not the job's.
+    ``index`` numbers the sources of a run. ``size`` is in bytes, ``None`` for a stream.
+    ``identity`` is a value that changes if the file is replaced. ``mtime`` is in nanoseconds since
+    1970. The lines begin at byte ``start``. ``line`` is the first line, if it is known. ``mapper``
+    counts the source, if the job has chosen one for it.
     """
 
     index: int
@@ -77,11 +77,11 @@ class Source:
 
 
 Inputs: TypeAlias = str | os.PathLike[str] | Source | Iterable[str | os.PathLike[str] | Source]
-"""One input or several: what the user names, or what was found before."""
+"""One input or several: names, or sources that were found before."""
 
 
 class Sources(list[Source]):
-    """The inputs of a run, and ``notes``: what one should know of how they were found."""
+    """The sources of a run. ``notes`` are sentences for the user about how they were found."""
 
     def __init__(self, sources: Iterable[Source], notes: Iterable[str] = ()) -> None:
         super().__init__(sources)
@@ -91,27 +91,27 @@ class Sources(list[Source]):
 def find_sources(
     inputs: Inputs, selector: Selector | None = None, *, without: Iterable[Path] = ()
 ) -> Sources:
-    """Find the Source of each file that is named in any way (``names.expand``), sorted by path.
+    """Return a source for each file that the inputs stand for (see ``names.expand``).
 
-    A file that several paths lead to is one Source. A Source among the ``inputs`` is not looked for
-    again; all are numbered anew. Files that the ``selector`` does not hold are left out, and so
-    are our own files (``own``), ``without`` among them, unless the user names them. Raises
-    ``UsageError`` for an input that cannot be read.
+    The sources are sorted by path, and a file that several paths lead to is one source. A Source
+    among the ``inputs`` is kept, but gets a new ``index``. Files that the ``selector`` does not
+    hold are left out. So are own files (see ``own_files``) and the files ``without``, unless the
+    user named them. Raises ``UsageError`` for an input that cannot be read.
     """
-    given = _checked(inputs)
+    given = _as_list(inputs)
     notes = [*inputs.notes] if isinstance(inputs, Sources) else []
     sources = [one for one in given if isinstance(one, Source)]
     if names := [one for one in given if isinstance(one, str)]:
         expanded = expand(names, selector)
-        own = own_among([path for path in expanded.paths if path not in expanded.named], without)
-        sources += _looked_at(expanded, {*own})
+        own = own_files([path for path in expanded.paths if path not in expanded.named], without)
+        sources += _inspect(expanded, {*own})
         sources.sort(key=lambda source: os.fsencode(source.path))
-        notes += _left_out(own, "outputs of a run or files that the job was built from")
-        notes += _left_out(expanded.special, "FIFOs, sockets or devices")
-    once = Once()
-    sources = [one for one in sources if once.is_new(one.path, one.file)]
-    if once.twins:
-        notes.append(f"counted, though with the inode number of another file: {few(once.twins)}")
+        notes += _note_left_out(own, "outputs of a run or files that the job was built from")
+        notes += _note_left_out(expanded.special, "FIFOs, sockets or devices")
+    seen = SeenFiles()
+    sources = [one for one in sources if seen.is_new(one.path, one.file)]
+    if shared := seen.shared_inodes:
+        notes.append(f"counted, though with the inode number of another file: {few(shared)}")
     if not sources:
         raise UsageError(
             "; ".join(["no input: name one or more files, or - for standard input", *notes])
@@ -123,12 +123,12 @@ def _numbered(index: int, source: Source) -> Source:
     return source if source.index == index else replace(source, index=index)
 
 
-def _checked(inputs: Inputs) -> list[str | Source]:
-    """Return the inputs one by one; a path alone is one input. Raises ``UsageError``."""
+def _as_list(inputs: Inputs) -> list[str | Source]:
+    """Return the inputs as a list of names and sources. Raises ``UsageError`` for anything else."""
     if isinstance(inputs, (str, bytes, os.PathLike, Source)):
         return [_path_or_source(inputs)]
     if not isinstance(inputs, Iterable) or hasattr(inputs, "read"):
-        raise _no_path(inputs)
+        raise _not_an_input(inputs)
     return [*map(_path_or_source, inputs)]
 
 
@@ -137,30 +137,30 @@ def _path_or_source(one: object) -> str | Source:
         return one
     path = os.fspath(one) if isinstance(one, (str, os.PathLike)) else None
     if not isinstance(path, str):
-        raise _no_path(one)
+        raise _not_an_input(one)
     return path
 
 
-def _no_path(one: object) -> UsageError:
-    return UsageError(f"{printable(repr(one))} is no input: name paths, each as str or Path")
+def _not_an_input(one: object) -> UsageError:
+    return UsageError(f"{printable(repr(one))} is not an input: name paths, each as str or Path")
 
 
-def _looked_at(expanded: Expanded, left_out: Container[str]) -> Iterator[Source]:
-    """Look at each path by its store, which sees all neighbours of one store together."""
+def _inspect(expanded: Expanded, left_out: Container[str]) -> Iterator[Source]:
+    """Yield the source of each path. Adjacent paths of one store are inspected together."""
     paths = [path for path in expanded.paths if path not in left_out]
     index = count()
     for store, group in groupby(paths, lambda path: store_of(path) or FILES):
         together = [*group]
-        looked = store.look_at(together)
+        inspected = store.inspect(together)
         for path in together:
             try:
-                yield _source(next(index), store, next(looked))
+                yield _source(next(index), store, next(inspected))
             except UsageError as error:
-                raise blamed_on(expanded.named.get(path), error) from error
+                raise with_list_line(expanded.named.get(path), error) from error
 
 
 def _source(index: int, store: Store, found: Found) -> Source:
-    """Return the Source of what was found; raise ``UsageError`` if its format cannot be read."""
+    """Return the source of an inspected input. Raises ``UsageError`` if it cannot be read."""
     form, start, line = TEXT, 0, None
     if found.size:
         form, head = find_format(found.head), Head(found.head, len(found.head) == found.size)
@@ -169,20 +169,20 @@ def _source(index: int, store: Store, found: Found) -> Source:
     return Source(index, found.path, found.size, store, *identity, form, start, line)
 
 
-def _left_out(paths: Sequence[str], what: str) -> Iterator[str]:
+def _note_left_out(paths: Sequence[str], what: str) -> Iterator[str]:
     if paths:
         yield f"left out {few(paths)}: {what}; to count one, name it itself"
 
 
 def few(paths: Sequence[str]) -> str:
-    """Return how many files these are, and the names of the first few."""
+    """Return the number of files and the names of the first ``SHOWN``."""
     more = ", ..." if len(paths) > SHOWN else ""
     number = "1 file" if len(paths) == 1 else f"{len(paths):,} files"
     return f"{number} ({', '.join(map(printable, paths[:SHOWN]))}{more})"
 
 
 def growth(sources: Iterable[Source]) -> Iterator[str]:
-    """Yield a line for each source that is longer now than when it was found."""
+    """Yield a note for each source that has grown since it was found."""
     for source in sources:
         if longer := source.store.growth(source):
             yield (

@@ -1,7 +1,7 @@
-"""Where bytes are: one store for each place, in a table by the scheme of the URL.
+"""Say what a store is: a place that holds inputs, such as this machine or S3.
 
-A store finds what a name stands for, looks at what it has found, and opens it again later, in any
-process. A new store is one file and one row.
+A store finds the inputs that a name stands for, inspects them, and later opens them in any process.
+To add a store, write one module and add one row to ``STORES``.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from typing import BinaryIO, Final, Protocol
 
 from mapreduce.errors import UsageError, printable
 
-SCHEME: Final = "s3://"
-"""How the URL of an object of S3 begins."""
+S3_SCHEME: Final = "s3://"
+"""The beginning of the URL of an object in S3."""
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*://)")
 
 
 class Located(Protocol):
-    """What a store needs to know of the source that it opens."""
+    """What a store must know about a source to open it."""
 
     @property
     def path(self) -> str:
-        """What the user, or a listing, named."""
+        """The path or URL, as the user or a listing gave it."""
 
     @property
     def name(self) -> str:
-        """The path as an error shows it."""
+        """The path as error messages show it."""
 
     @property
     def size(self) -> int | None:
-        """The number of bytes, ``None`` for a stream."""
+        """The number of bytes, or ``None`` for a stream."""
 
     @property
     def identity(self) -> object:
-        """What ``Store.look_at`` found that tells it from another one of the same path."""
+        """A value of ``Store.inspect`` that changes if the file of this path is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a store tells of an input; ``head`` is how it begins, of a stream nothing."""
+    """What a store knows about an input. ``head`` are its first bytes (of a stream, none)."""
 
     path: str
     size: int | None
@@ -51,42 +51,47 @@ class Found:
 
 
 class Store(Protocol):
-    """One place. It is a frozen value, which travels with each of its sources.
-
-    ``has_threads``: its client has threads, which no fork may copy, and waits for a server.
-    """
+    """A place that holds inputs. It is a frozen value, pickled with each of its sources."""
 
     @property
     def name(self) -> str:
-        """What a reader of a plan calls the place."""
+        """The name of the place in the explanation of a plan."""
 
     @property
     def has_threads(self) -> bool:
-        """Whether sources of it must be read in processes that have not been forked."""
+        """Whether the store's client starts threads and waits for a server.
 
-    def look_at(self, paths: Sequence[str], /) -> Iterator[Found]:
-        """Look at inputs, in order; raise ``UsageError`` for one that cannot be read."""
+        A process that has threads must not be forked, so workers that read such a source are
+        started by another method.
+        """
+
+    def inspect(self, paths: Sequence[str], /) -> Iterator[Found]:
+        """Yield what is found for each path, in order.
+
+        Raises ``UsageError`` for an input that cannot be read.
+        """
 
     def open(
         self, source: Located, stop: int | None, tick: Callable[[int], None] | None, /
     ) -> BinaryIO:
-        """Open for unbuffered reading; raise ``InputError`` if it is not what was found before.
+        """Open a source for unbuffered reading.
 
-        Nothing behind ``stop`` is read ahead; ``tick`` is called, and may raise, while a server is
-        waited for.
+        The store prefetches nothing from byte ``stop`` on. While it waits for a server it calls
+        ``tick``, which may raise to end the run. Raises ``InputError`` if the source was replaced
+        since it was inspected.
         """
 
     def growth(self, source: Located, /) -> int:
-        """Return by how many bytes a source is longer than it was, at least 0."""
+        """Return by how many bytes a source has grown since it was inspected, at least 0."""
 
 
 class RemoteStore(Store, Protocol):
-    """A store that lists by itself what is below a URL."""
+    """A store on a server. It lists the objects below a URL."""
 
     def find(self, url: str, may_hold: Callable[[str], bool] | None, /) -> Iterable[str]:
-        """Return the object of a URL or, if there is none, what is below it.
+        """Return the URL of an object or, if there is none, of all objects below it.
 
-        Whole directories for which ``may_hold`` is false are left out.
+        Directories for which ``may_hold`` is false are left out.
         """
 
 
@@ -96,14 +101,14 @@ def _s3() -> RemoteStore:
     return Objects()
 
 
-STORES: Final[dict[str, Callable[[], RemoteStore]]] = {SCHEME: _s3}
-"""What is not on this machine, by how its URL begins."""
+STORES: Final[dict[str, Callable[[], RemoteStore]]] = {S3_SCHEME: _s3}
+"""Makes the store of each scheme of a URL."""
 
 
 def store_of(path: str) -> RemoteStore | None:
-    """Return the store of a URL, ``None`` for a path of this machine.
+    """Return the store of a URL, or ``None`` for a path of this machine.
 
-    Raises ``UsageError`` for a URL that no store knows, if there is no file of that name.
+    Raises ``UsageError`` for a URL of an unknown scheme, unless a file has that name.
     """
     url = _URL.match(path)
     if url is None:
@@ -112,8 +117,8 @@ def store_of(path: str) -> RemoteStore | None:
         return STORES[url[1]]()
     if os.path.lexists(path):
         return None
-    there = ", ".join(f"{scheme}..." for scheme in STORES)
+    known = ", ".join(f"{scheme}..." for scheme in STORES)
     raise UsageError(
-        f"{printable(path)}: {url[1]} is not read; name {there}, a file of this machine, "
+        f"{printable(path)}: {url[1]} cannot be read; name {known}, a file of this machine, "
         "or - for standard input"
     )

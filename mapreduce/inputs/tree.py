@@ -1,8 +1,8 @@
 """Find files below directories and by patterns.
 
-What is found was not named by the user, so less is taken: no name that begins with ``.`` or ``_``
-(as in Hadoop), no FIFO, socket or device, nothing behind a link to a directory. A directory that
-cannot be read is an error, because its files would be missing from every number.
+The user did not name these files one by one, so some are left out: names that begin with ``.`` or
+``_`` (as in Hadoop), FIFOs, sockets and devices, and everything behind a link to a directory. A
+directory that cannot be read is an error, because its files would be missing from every number.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import TypeAlias
 from mapreduce.errors import UsageError, printable
 
 MayHold: TypeAlias = Callable[[str], bool]
-"""Takes a directory's path, which ends with ``/``, and says whether to look into it."""
+"""Takes the path of a directory, with ``/`` at its end; returns whether to search it."""
 
 
 def is_shown(name: str) -> bool:
-    """Return whether a file or directory of this name is found in a directory."""
+    """Return whether a file or directory of this name is searched for, and not hidden."""
     return not name.startswith((".", "_"))
 
 
 class Tree:
-    """Finds files; ``special`` are the FIFOs, sockets and devices that it has left out."""
+    """Finds files. ``special`` are the FIFOs, sockets and devices that it has left out."""
 
     def __init__(self, may_hold: MayHold | None = None) -> None:
         self.special: list[str] = []
@@ -34,8 +34,8 @@ class Tree:
         self._walked: set[str] = set()
 
     def walk(self, directory: str) -> Iterator[str]:
-        """Yield the files below a directory; those of one that was walked before are not again."""
-        waiting = [directory]  # not the stack of Python, which ends at a thousand directories
+        """Yield the files below a directory, except for directories that were walked before."""
+        waiting = [directory]  # no recursion: Python stops at a depth of a thousand calls
         while waiting:
             path = waiting.pop()
             if path.rstrip("/") in self._walked:
@@ -51,8 +51,8 @@ class Tree:
     def match(self, pattern: str) -> Iterator[str]:
         """Yield the files that match a pattern, and those below directories that match it.
 
-        ``**`` stands for any number of directories. A name that begins with ``.`` or ``_`` is
-        matched only by a part of the pattern that begins so, too.
+        ``**`` stands for any number of directories. Only a part of the pattern that itself begins
+        with ``.`` or ``_`` matches a name that begins with the same sign.
         """
         *parents, last = pattern.rstrip("/").split("/")
         directories = [""]
@@ -68,7 +68,7 @@ class Tree:
                 yield from self._matching(directory, last)
 
     def _directories(self, directories: list[str], part: str) -> Iterator[str]:
-        """Yield what one part of a pattern, which ends with ``/``, makes of these directories."""
+        """Yield the directories that a part of a pattern (with its ``/``) matches in these."""
         for directory in directories:
             if part == "**/":
                 yield from self._all_below(directory)
@@ -110,7 +110,7 @@ class Tree:
                 yield from self._regular(entry, path)
 
     def _regular(self, entry: os.DirEntry[str], path: str) -> Iterator[str]:
-        """Yield the path of a regular file, and of a broken link, which is an error later."""
+        """Yield the path of a regular file or of a broken link. A broken link fails later."""
         if entry.is_file(follow_symlinks=False) or _is_file_or_missing(path):
             yield path
         else:
@@ -127,7 +127,7 @@ def _is_entry_shown(entry: os.DirEntry[str]) -> bool:
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads nowhere, or where we may not look
+    except OSError:  # a broken link, or one whose target may not be read
         return False
 
 

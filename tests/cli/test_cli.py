@@ -482,7 +482,9 @@ def test_text_is_exact_unless_a_spreadsheet_is_to_read_it(shell: Shell) -> None:
 
 @promise(
     "What is missing, or stands for no file, is refused before any work",
-    broken_by=change("mapreduce.inputs.names:_some", "not files and may_hold is None", "False"),
+    broken_by=change(
+        "mapreduce.inputs.names:_not_empty", "not files and may_hold is None", "False"
+    ),
 )
 @pytest.mark.parametrize(
     ("arguments", "error"),

@@ -1,4 +1,4 @@
-"""What cannot be read is refused by name before any work; what is no plain file is a stream."""
+"""Inputs that cannot be read are refused before any work; special files are read as streams."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_input_that_cannot_be_read_is_refused_by_name(
 @promise(
     "What may not be read is refused before any work",
     broken_by=change(
-        "mapreduce.inputs.local:_look", "path != STDIN and not os.access(path, os.R_OK)", "False"
+        "mapreduce.inputs.local:_inspect", "path != STDIN and not os.access(path, os.R_OK)", "False"
     ),
 )
 def test_an_input_without_permission_is_refused(
@@ -106,7 +106,7 @@ def make_empty_file(directory: Path) -> Path:
 @promise(
     "A FIFO, a file of /proc and the like are read as streams",
     broken_by=change(
-        "mapreduce.inputs.local:_look",
+        "mapreduce.inputs.local:_inspect",
         "path == STDIN or not stat.S_ISREG(status.st_mode) or not status.st_size",
         "path == STDIN",
     ),

@@ -1,4 +1,4 @@
-"""A list names inputs, one a line; what is wrong with it is told with file and line."""
+"""A list names one input on each line; errors in it are reported with file and line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directories, patterns and lists name files; each is found once, in an order of their names."""
+"""Directories, patterns and lists stand for files; each file is found once, sorted by path."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_fifos_sockets_and_devices_in_a_directory_are_left_out(tree: Path) -> No
 
 @promise(
     "A file that several names lead to is counted once",
-    broken_by=becomes("mapreduce.inputs.once:Once.is_new", "return True"),
+    broken_by=becomes("mapreduce.inputs.seen_files:SeenFiles.is_new", "return True"),
 )
 def test_a_file_that_several_paths_lead_to_is_one(tree: Path) -> None:
     (tree / "hard.log").hardlink_to("b.log")
@@ -257,7 +257,7 @@ def test_ten_thousand_files_are_all_counted(tmp_path: Path) -> None:
 
 
 class OnlyAccountOne:
-    """A selector that passes over whole directories."""
+    """A selector that leaves out whole directories."""
 
     prunes = True
     nothing_left = "nothing of account 1"
@@ -270,7 +270,7 @@ class OnlyAccountOne:
 
 
 class NoText:
-    """A selector that looks at every file."""
+    """A selector that is asked about each file, and leaves out no whole directory."""
 
     prunes = False
     nothing_left = "only text is left"

@@ -1,4 +1,4 @@
-"""An object is read as the same file is, in ranges that grow, and never behind its stop."""
+"""An object is read like the same file, in ranges that grow, and never beyond its stop."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce.errors import InputError
-from mapreduce.inputs.ranges import AHEAD, LARGE, SMALL, ObjectFile
+from mapreduce.inputs.ranges import LARGEST, REQUESTS, SMALLEST, ObjectFile
 
 DATA = bytes(range(256)) * 64
 Asked = list[tuple[int, int]]
 
 
 def serve(patch: pytest.MonkeyPatch, data: bytes = DATA) -> Asked:
-    """Make the server one that has the data; return what it will have been asked."""
+    """Replace the server by one that has ``DATA``; return the list of ranges requested from it."""
     asked: Asked = []
 
     def read_range(_url: str, start: int, stop: int, etag: str) -> memoryview:
@@ -32,8 +32,8 @@ def serve(patch: pytest.MonkeyPatch, data: bytes = DATA) -> Asked:
 @given(st.lists(st.tuples(st.integers(0, len(DATA)), st.integers(1, 3000)), max_size=20))
 def test_any_seeks_and_reads_give_what_a_file_gives(steps: list[tuple[int, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mapreduce.inputs.ranges.SMALL", 100)
-        patch.setattr("mapreduce.inputs.ranges.LARGE", 700)
+        patch.setattr("mapreduce.inputs.ranges.SMALLEST", 100)
+        patch.setattr("mapreduce.inputs.ranges.LARGEST", 700)
         asked = serve(patch)
         with ObjectFile("s3://b/x", len(DATA), "tag", len(DATA)) as file:
             for offset, size in steps:
@@ -49,18 +49,18 @@ def test_any_seeks_and_reads_give_what_a_file_gives(steps: list[tuple[int, int]]
 def test_who_reads_on_is_given_larger_ranges_and_some_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data = bytes(40 * LARGE)
+    data = bytes(40 * LARGEST)
     asked = serve(monkeypatch, data)
-    stop = 30 * LARGE
+    stop = 30 * LARGEST
     with ObjectFile("s3://b/x", len(data), "tag", stop) as file:
         total = 0
         while got := file.read(1 << 20):
             total += len(got)
-            assert max(end for _start, end in asked) - total <= (AHEAD + 1) * LARGE
+            assert max(end for _start, end in asked) - total <= (REQUESTS + 1) * LARGEST
     assert total == stop
     sizes = [end - start for start, end in sorted(asked)]
-    assert sizes[:5] == [SMALL, 2 * SMALL, 4 * SMALL, 8 * SMALL, LARGE]
-    assert max(sizes) == LARGE
+    assert sizes[:5] == [SMALLEST, 2 * SMALLEST, 4 * SMALLEST, 8 * SMALLEST, LARGEST]
+    assert max(sizes) == LARGEST
     assert sum(sizes) == stop
 
 

@@ -1,7 +1,7 @@
-"""Objects in S3 are counted as the same files are, whatever the server does, or one line says why.
+"""Objects in S3 are counted like the same files, or one line says why they cannot be.
 
-Against a real HTTP server on loopback (``s3_server.py``), by the real command: the client has
-threads, which the tests that fork should not share a process with.
+The tests use a real HTTP server on loopback (``s3_server.py``), by the real command: the client
+starts threads, and tests that fork must not run in a process that has threads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Server:
     def ask(
         self, method: str, path: str, data: bytes | None = None, acl: str = "private", **more: str
     ) -> bytes:
-        """Send a request, whose body is not a form, whatever urllib takes it for."""
+        """Send a request; its content type keeps urllib from treating the body as a form."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         headers = {"Content-Type": "application/octet-stream", "x-amz-acl": acl, **more}
         connection.request(method, path, data, headers)
@@ -238,7 +238,7 @@ def test_what_stays_broken_ends_the_run_and_nothing_is_written(
 
 @promise(
     "An object that is replaced or denied is one clear line",
-    broken_by=change("mapreduce.inputs.s3:_CODES", "'PreconditionFailed'", "'Precondition'"),
+    broken_by=change("mapreduce.inputs.s3:_MESSAGES", "'PreconditionFailed'", "'Precondition'"),
 )
 @pytest.mark.parametrize(
     ("kind", "match", "expected"),
@@ -284,7 +284,7 @@ def test_a_server_that_cannot_be_reached_is_one_clear_line(shell: Shell) -> None
 @promise(
     "Missing credentials are one clear line",
     broken_by=change(
-        "mapreduce.inputs.s3:_identity", "(BotoCoreError, ValueError)", "BotoCoreError"
+        "mapreduce.inputs.s3:_credentials", "(BotoCoreError, ValueError)", "BotoCoreError"
     ),
 )
 def test_missing_credentials_are_one_clear_line(server: Server, shell: Shell) -> None:
@@ -352,7 +352,7 @@ def letters(table: str) -> str:
 
 @promise(
     "What is outside is neither opened nor listed",
-    broken_by=change("mapreduce.inputs.s3:_walk", "may_hold(...)", "True"),
+    broken_by=change("mapreduce.inputs.s3:_list_level", "may_hold(...)", "True"),
 )
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
@@ -398,13 +398,15 @@ def test_an_empty_object_is_no_log_of_another_layout(server: Server, shell: Shel
 @promise(
     "A signal ends a run that waits for a server",
     broken_by=change(
-        "mapreduce.inputs.s3:_apart", "thread.submit(function).result()", "function()"
+        "mapreduce.inputs.s3:_call_in_thread", "thread.submit(function).result()", "function()"
     ),
 )
 @promise(
     "A signal ends a run that looks where a large object may be cut",
     broken_by=change(
-        "mapreduce.inputs.ranges:ObjectFile._wait", "coming.result(timeout=0.1)", "coming.result()"
+        "mapreduce.inputs.ranges:ObjectFile._result",
+        "coming.result(timeout=0.1)",
+        "coming.result()",
     ),
 )
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Any key is read, or one line says why not: odd ones, archived objects, marks of directories."""
+"""Objects of any key are read, or one line says why not: odd keys, archived objects, markers."""
 
 from __future__ import annotations
 

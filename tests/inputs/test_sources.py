@@ -1,4 +1,4 @@
-"""Sources are found once each, numbered in their run, and never our own files unasked."""
+"""Each source is found once and numbered; own files are sources only if the user names them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_one_path_is_one_input() -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("inputs", [5, None, b"a.log", [5], [None], ["a.log", b"b.log"], [["a"]]])
 def test_what_is_no_path_is_one_clear_line(inputs: Any) -> None:
-    with pytest.raises(UsageError, match=r"is no input: name paths, each as str or Path$"):
+    with pytest.raises(UsageError, match=r"is not an input: name paths, each as str or Path$"):
         run(count("1"), inputs)
 
 
@@ -59,7 +59,7 @@ def test_what_is_no_path_is_one_clear_line(inputs: Any) -> None:
 )
 @pytest.mark.usefixtures("here")
 def test_the_lines_of_an_open_file_are_not_taken_for_names() -> None:
-    with Path("a.log").open() as file, pytest.raises(UsageError, match="is no input"):
+    with Path("a.log").open() as file, pytest.raises(UsageError, match="is not an input"):
         run(count("1"), file)
 
 

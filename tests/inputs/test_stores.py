@@ -1,4 +1,4 @@
-"""A source has a store: it is opened by it, and a place that no store knows is refused by name."""
+"""The store of a source opens it, and a URL of an unknown scheme is refused by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from mapreduce.jobs.count import count
 )
 @pytest.mark.parametrize("url", ["gs://bucket/key", "https://host/log.gz", "foo+bar://x"])
 def test_a_url_that_no_store_knows_is_refused_with_what_is_there(url: str) -> None:
-    with pytest.raises(UsageError, match=r"is not read; name s3://\.\.\., a file of this machine"):
+    with pytest.raises(
+        UsageError, match=r"cannot be read; name s3://\.\.\., a file of this machine"
+    ):
         find_sources([url])
 
 
@@ -43,7 +45,7 @@ def test_a_file_whose_path_looks_like_a_url_is_a_file(
 
 
 def test_an_empty_object_costs_nothing_and_a_stream_is_not_known() -> None:
-    """Markers of directories, of which there may be thousands, must not look like gigabytes."""
+    """Empty objects mark directories. Thousands of them must not be estimated as gigabytes."""
     assert Source(0, "s3://bucket/dir/", 0, Objects()).cost == 0
     assert Source(0, "-", None).cost is None
     assert Source(0, "a.gz", 10, format=Gzip()).cost == 10 * Gzip.cost
@@ -72,7 +74,7 @@ def test_a_file_of_sys_whose_size_is_a_page_is_read_to_its_end() -> None:
 def test_a_file_with_fewer_bytes_than_its_size_says_is_a_stream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As files of ``/sys`` are, which take no block of a disk."""
+    """Files of ``/sys`` are like that: they occupy no block of a disk."""
     (tmp_path / "log").write_bytes(b"a\n")
     status = (tmp_path / "log").stat()
 

@@ -1,7 +1,7 @@
-"""Which files that were found in directories are our own, and must not be counted unasked.
+"""Find the program's own files among those found in directories, so that they are not counted.
 
-They are what the job was built from (a lookup table), what this run writes, and what the manifest
-of an earlier run, where it was met, lists as written.
+Own files are those that the job was built from (such as a lookup table), those that this run
+writes, and those that the manifest of an earlier run in the same directory lists.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from pathlib import Path
 from mapreduce.outputs.manifest import MANIFEST, own_outputs
 
 
-def own_among(found: Sequence[str], without: Iterable[Path]) -> list[str]:
-    """Return the paths among those ``found`` that lead to our own files, ``without`` included."""
+def own_files(found: Sequence[str], without: Iterable[Path]) -> list[str]:
+    """Return the ``found`` paths that lead to own files, among which are those ``without``."""
     given = [*without]
     own = {os.path.realpath(path) for path in given}
     for directory in {path.rpartition("/")[0] for path in found}:
         if os.path.lexists(f"{directory or '.'}/{MANIFEST}"):
             own |= {*map(str, own_outputs(Path(directory)))}
-    names = {path.name for path in (*map(Path, own), *given)}  # a real path costs more than a name
+    names = {
+        path.name for path in (*map(Path, own), *given)
+    }  # compare names first: real paths are slow
     return [
         path
         for path in (found if names else ())

@@ -1,7 +1,8 @@
-"""Count a file once, however many paths lead to it, and two files twice.
+"""Recognise a file that was already found by another path, so that it is counted once.
 
-One device and one inode number are no proof of one file: some network and FUSE file systems give
-several files one number. What proves it is one real path, or several links to each of the two.
+Two paths with the same device and inode number may still be two files: some network and FUSE file
+systems give several files one inode number. They are one file if their real paths are equal, or if
+both report more than one hard link.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from collections.abc import Hashable
 from mapreduce.inputs.names import STDIN
 
 
-class Once:
-    """Remembers the files that it has seen; ``twins`` are paths that share a number, no more."""
+class SeenFiles:
+    """Remembers files. ``shared_inodes`` are distinct files with the inode number of another."""
 
     def __init__(self) -> None:
-        self.twins: list[str] = []
+        self.shared_inodes: list[str] = []
         self._first: dict[Hashable, str] = {}
         self._real: dict[Hashable, set[str]] = {}
 
     def is_new(self, path: str, identity: Hashable) -> bool:
-        """Return whether no path that was seen leads to the same file; remember this one."""
+        """Remember a path; return whether no earlier path leads to the same file."""
         first = self._first.get(identity)
         if first is None:
             self._first[identity] = path
@@ -31,7 +32,7 @@ class Once:
             return False
         known.add(_real(path))
         if STDIN not in (first, path):
-            self.twins.append(path)
+            self.shared_inodes.append(path)
         return True
 
 
