@@ -37,7 +37,7 @@ from mapreduce.reducing import tree
 from mapreduce.reducing.partial import Partial
 from mapreduce.result import Result
 from mapreduce.splits.explain import explain
-from mapreduce.splits.plan import Plan, make_plan, settle
+from mapreduce.splits.plan import Plan, adjust_plan, make_plan
 
 SHOWN: Final = 10
 """Malformed lines that a run locates."""
@@ -66,7 +66,8 @@ def count_and_write(job: Job, inputs: Inputs, options: Options) -> Result:
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
     with targets.spool() as spool:
         settings = _settings(job, options, spool)
-        plan = settle(make_plan(sources, job, options), partial(map_task, settings=settings))
+        plan = make_plan(sources, job, options)
+        plan = adjust_plan(plan, partial(map_task, settings=settings))
         with backend_of(plan, clock) as backend:
             total = map_reduce(plan, backend, settings, clock)
         counted = Counted(job, options, sources, plan, total, targets, spool, clock)

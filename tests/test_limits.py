@@ -91,7 +91,7 @@ def test_by_default_a_line_may_have_64_mib(tmp_path: Path) -> None:
     path.write_bytes(b"x" * (64 << 20) + b"\n")
     assert run(count("1"), [path]).stats.counted == 1
     path.write_bytes(b"x" * ((64 << 20) + 1) + b"\n")
-    with pytest.raises(InputError, match="allow longer ones with max_line="):
+    with pytest.raises(InputError, match="allow longer lines with max_line="):
         run(count("1"), [path])
 
 

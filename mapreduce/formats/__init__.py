@@ -1,1 +1,1 @@
-"""What bytes are: each form of an input, and how it becomes blocks of whole lines."""
+"""Read each format of input (text, compressed text, Parquet) as blocks of whole lines."""

@@ -1,4 +1,4 @@
-"""bzip2: its members begin with their level, then with a block or with their end."""
+"""Read bzip2. A member begins with its compression level, then comes a block or the end mark."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _MEMBER: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 
 
 class Bzip2(Compressed):
-    """Members of bzip2; zeros may stand behind each of them, as behind those of gzip."""
+    """Members of bzip2. Zero bytes may follow each member, as in gzip."""
 
     name: ClassVar[str] = "bzip2"  # type: ignore[misc]
-    begins: ClassVar[bytes | None] = b"B"
+    first_bytes: ClassVar[bytes | None] = b"B"
 
     def recognises(self, head: bytes, /) -> bool:
         return bool(_MEMBER.match(head))
 
     def decoder(self) -> Callable[[], Decoder]:
-        from bz2 import BZ2Decompressor  # noqa: PLC0415 - only where it is needed
+        from bz2 import BZ2Decompressor  # noqa: PLC0415 - most runs do not need it
 
         return BZ2Decompressor

@@ -1,4 +1,4 @@
-"""What a format is: it recognises an input by its head and makes blocks of whole lines of it."""
+"""Say what a format is: it recognises an input by its first bytes and reads it in blocks."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from mapreduce.options import Tick
 
 HEAD: Final = 512
-"""Bytes of an input's beginning that tell its format: a tar archive is the slowest to tell."""
-FIRST: Final = 16 << 10
-"""Bytes of an input's first line that a job is shown."""
+"""Bytes at the beginning of an input that tell its format. A tar archive needs the most."""
+FIRST_LINE: Final = 16 << 10
+"""Bytes of the first line that a job may see, to choose its mapper."""
 
 _EMPTY_LINES: Final = re.compile(rb"(?:[ \t\r]*\n)*+")
 
 MapperFor = Callable[[str, bytes], "Mapper"]
-"""Takes the name of a source and its first line."""
+"""Takes the name of a source and its first line; returns the mapper that counts it."""
 
 
 class Readable(Protocol):
-    """What a format needs to know of an input: ``size`` is ``None`` if it is a stream."""
+    """What a format must know about an input to read it."""
 
     @property
     def name(self) -> str:
-        """The name that an error shows."""
+        """The name in error messages."""
 
     @property
     def size(self) -> int | None:
-        """The number of bytes."""
+        """The number of bytes, or ``None`` for a stream."""
 
     @property
     def start(self) -> int:
@@ -45,13 +45,14 @@ class Readable(Protocol):
         """The first line, if it is known already."""
 
     def open(self, stop: int | None = None, tick: Tick | None = None) -> BinaryIO:
-        """Open for unbuffered reading from the first byte, ahead at most to byte ``stop``."""
+        """Open for unbuffered reading; nothing from byte ``stop`` on may be prefetched."""
 
 
 class Head(NamedTuple):
-    """How an input begins. ``is_whole``: nothing stands behind it.
+    """The first bytes of an input.
 
-    ``in_order``: the input can be read only from its first byte to its last one, as a stream is.
+    ``is_whole`` says that the input has no more bytes. ``in_order`` says that it can be read only
+    from beginning to end, as a stream.
     """
 
     data: bytes
@@ -60,10 +61,11 @@ class Head(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Whole lines, valid until the next block is asked for.
+    """Some whole lines. The block is valid until the next one is read.
 
-    ``offset`` is where they begin in the source's text, ``size`` how many bytes of the source have
-    been read for them. ``in_rows``: the offset is the number of the first row, from 0.
+    ``offset`` is the byte of the source's text at which the lines begin or, if ``in_rows``, the
+    number of the first row, counted from 0. ``size`` is the number of bytes of the source that were
+    read for this block.
     """
 
     view: memoryview
@@ -71,8 +73,8 @@ class Block(NamedTuple):
     size: int
     in_rows: bool = False
 
-    def places(self, starts: Iterable[int]) -> Iterator[int]:
-        """Yield the place in the source of each line that begins at these bytes of the block."""
+    def positions(self, starts: Iterable[int]) -> Iterator[int]:
+        """Convert bytes of the block at which lines begin to positions in the source."""
         if not self.in_rows:
             yield from (self.offset + start for start in starts)
             return
@@ -83,19 +85,19 @@ class Block(NamedTuple):
 
 
 class Format:
-    """One form that bytes have. It is a frozen value, which travels with each of its sources.
+    """A format of inputs. It is a frozen value, which is pickled with each of its sources.
 
-    ``begins`` are the first bytes that an input of it may have, if it is not any. ``cost`` is how
-    many bytes of plain text take as long as one byte of this format. ``is_plain`` says that the
-    bytes are the text itself, so that an offset in the one is an offset in the other. ``unit`` is
-    what the place of a line is counted in.
+    ``first_bytes`` holds each byte that may be the first of an input, or is ``None`` if any may.
+    ``cost`` is how many bytes of plain text take as long as one byte of this format. ``is_plain``
+    says that the bytes are the text itself, so that offsets in both are equal. ``position_unit``
+    is what the position of a line counts: bytes or rows.
     """
 
     name: str
-    begins: ClassVar[bytes | None] = None
+    first_bytes: ClassVar[bytes | None] = None
     cost: ClassVar[int] = 1
     is_plain: ClassVar[bool] = False
-    unit: ClassVar[str] = "byte"
+    position_unit: ClassVar[str] = "byte"
 
     def __eq__(self, other: object) -> bool:  # a format without fields need not be a dataclass
         return type(self) is type(other)
@@ -104,22 +106,23 @@ class Format:
         return hash(type(self))
 
     def recognises(self, head: bytes, /) -> bool:
-        """Return whether an input that begins with these (at most ``HEAD``) bytes is of it."""
+        """Return whether an input with these first bytes, at most ``HEAD``, has this format."""
         raise NotImplementedError
 
-    def look(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
-        """Return the byte at which the lines begin and, if the head tells it, the first line.
+    def inspect(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
+        """Return the byte at which the lines begin, and the first line if ``head`` holds it.
 
         Raises ``UsageError`` if the input cannot be read.
         """
         raise NotImplementedError
 
-    def fit(
+    def choose_mapper(
         self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
-        """Choose the mapper of a source; return what reads the source for it, and the mapper.
+        """Let ``mapper_for`` choose the mapper of a source by its first line.
 
-        The source is opened only if its first line is not known.
+        Return the format that reads the source for this mapper, and the mapper. The source is
+        opened only if its first line is not known.
         """
         raise NotImplementedError
 
@@ -133,7 +136,7 @@ class Format:
         max_line: int,
         tick: Tick,
     ) -> Iterator[tuple[int, int]]:
-        """Yield the ranges ``[start, end)`` that can be read apart, of about these sizes."""
+        """Yield ranges ``[start, end)`` of about these sizes, each of which can be read alone."""
         raise NotImplementedError
 
     def read(
@@ -141,28 +144,28 @@ class Format:
     ) -> Iterator[Block]:
         r"""Yield the blocks of a range, each line of which ends with ``\n``.
 
-        Raises ``InputError`` for a line of more than ``max_line`` bytes, its ``\n`` not counted,
-        and for a file that has become shorter, is damaged, or cannot be read any more.
+        Raises ``InputError`` for a line of more than ``max_line`` bytes without its ``\n``, and
+        for a file that was truncated, is damaged or cannot be read.
         """
         raise NotImplementedError
 
     def unpack(
         self, pieces: Iterator[bytes], name: str, size: int, depth: int, /
     ) -> Iterator[bytes]:
-        """Yield the text that an input in pieces holds, in pieces of at most ``size`` bytes.
+        """Unpack an input that comes in pieces; yield its text in pieces of at most ``size`` bytes.
 
-        ``depth`` is how often it has been unpacked.
+        ``depth`` is how many times the pieces were unpacked before.
         """
         raise NotImplementedError
 
 
-def ended(data: bytes) -> memoryview:
-    r"""Return lines, the last of which is lent a ``\n`` if it has none."""
+def with_final_newline(data: bytes) -> memoryview:
+    r"""Return lines, with a ``\n`` appended if the last one has none."""
     return memoryview(data if data.endswith(b"\n") else data + b"\n")
 
 
 def read_into(source: Readable, file: BinaryIO, view: memoryview, start: int, end: int) -> int:
-    """Read some of the range that is being read; return how many bytes, which are not 0."""
+    """Read the next bytes of the range ``[start, end)``; return their number, which is never 0."""
     try:
         got = cast("RawIOBase", file).readinto(view) or 0
     except OSError as error:
@@ -176,7 +179,7 @@ def read_into(source: Readable, file: BinaryIO, view: memoryview, start: int, en
 
 
 def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, list[bytes]]:
-    """Take pieces until they have ``size`` bytes together; return these bytes, and the pieces."""
+    """Take pieces of ``size`` bytes or more in all; return the first ``size``, and the pieces."""
     taken: list[bytes] = []
     while sum(map(len, taken)) < size and (piece := next(pieces, b"")):
         taken.append(piece)
@@ -184,15 +187,15 @@ def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, list[bytes]]:
 
 
 def first_line_of(texts: Iterable[bytes]) -> bytes:
-    """Return the first line of texts that is not empty, or the first ``FIRST`` bytes of it."""
+    """Return the first line that is not empty, cut to ``FIRST_LINE`` bytes."""
     line = b""
     for text in texts:
         line = without_empty_lines(line + text)
-        if b"\n" in line or len(line) >= FIRST:
+        if b"\n" in line or len(line) >= FIRST_LINE:
             break
-    return line[:FIRST].partition(b"\n")[0]
+    return line[:FIRST_LINE].partition(b"\n")[0]
 
 
 def without_empty_lines(text: bytes) -> bytes:
-    """Return a text without the lines before the first one that has more than blanks."""
+    """Return a text without the empty and blank lines at its beginning."""
     return text[cast("re.Match[bytes]", _EMPTY_LINES.match(text)).end() :]

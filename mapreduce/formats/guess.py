@@ -1,4 +1,4 @@
-"""What a line that nobody could count looks like, for a message that says what to try."""
+"""Guess what a malformed line is, for an error message that says what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOKS: Final = (
 
 
 def looks_like(line: bytes) -> str:
-    """Return what a line looks like and what to do, or an empty text if that is unknown.
+    """Return what a line looks like and perhaps what to do, or an empty text if it is unknown.
 
     >>> looks_like(b'{"dstport": 443}')
     'JSON: turn it into lines of fields first, for example with jq -r'

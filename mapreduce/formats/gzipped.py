@@ -1,4 +1,4 @@
-"""gzip (RFC 1952), by isal, which is three times as fast, or by zlib."""
+"""Read gzip (RFC 1952) by isal or, if isal is missing, by zlib, which takes three times as long."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import ClassVar, Final
 from mapreduce.formats.compressed import Compressed, Decoder
 
 LONGEST_HEADER: Final = 1 << 20
-"""Bytes of a member's header that are accepted; its name and comment have no end of their own."""
+"""Bytes of the longest header that is accepted: names and comments in it can have any length."""
 
 _DEFLATE: Final = 8
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 
 
 class Gzip(Compressed):
-    """Members of gzip; zeros may stand behind each of them."""
+    """Members of gzip. Zero bytes may follow each member."""
 
     name: ClassVar[str] = "gzip"  # type: ignore[misc]
-    begins: ClassVar[bytes | None] = b"\x1f"
+    first_bytes: ClassVar[bytes | None] = b"\x1f"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\x1f\x8b")
 
     def decoder(self) -> Callable[[], Decoder]:
         try:
-            from isal import igzip_lib  # noqa: PLC0415 - there is not a wheel for every machine
+            from isal import igzip_lib  # noqa: PLC0415 - optional: some machines have no wheel
         except ImportError:
             return ZlibDecoder
         return lambda: IsalDecoder(
@@ -35,10 +35,10 @@ class Gzip(Compressed):
 
 
 class IsalDecoder:
-    """isal's decoder of what stands behind the header of a member, and the header read before.
+    """Reads the header of a member, then lets isal decode the rest.
 
-    isal itself takes the optional fields of a header for damage if they are long. It verifies the
-    checksum and the length at the end.
+    isal itself reports long optional fields of a header as damage. It verifies the checksum and the
+    length at the end.
     """
 
     def __init__(self, body: Decoder) -> None:
@@ -71,9 +71,9 @@ class IsalDecoder:
 
 
 def header_end(data: bytes | bytearray) -> int | None:
-    """Return where the header of a member ends (RFC 1952, 2.3), ``None`` if that is not there yet.
+    """Return where the header of a member ends (RFC 1952, 2.3), or ``None`` if it is incomplete.
 
-    Raises ``ValueError`` for a header that there cannot be.
+    Raises ``ValueError`` for an invalid header.
     """
     if len(data) < 10:
         return None
@@ -99,7 +99,7 @@ def _number(data: bytes | bytearray) -> int:
 
 
 class ZlibDecoder:
-    """The standard library's decoder of gzip, with the interface of the others."""
+    """The standard library's decoder of gzip, with the interface of ``Decoder``."""
 
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(wbits=31)

@@ -1,8 +1,8 @@
-"""Parquet: row groups as ranges, and of each only the columns that a job needs, as lines of text.
+"""Read Parquet as lines of text, with only the columns that the job needs.
 
-So the kernels count it, and what holds for a line of text holds for a row. A row group's range
-reaches from its first byte to that of the next one; the first begins and the last ends with the
-file. Needs pyarrow (the extra ``parquet``).
+Each row becomes a line, so the same kernels count it. Each row group is one range: from its first
+byte to the first byte of the next row group. The first range begins, and the last one ends, with
+the file. It needs pyarrow (the extra ``parquet``).
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper
 
 ROWS: Final = 64 << 10
-"""Rows that are made text at once."""
+"""Rows that are converted to text in one call."""
 
 
 @dataclass(frozen=True)
 class Parquet(Format):
-    """Parquet, of which these ``columns`` are read, with the ``delimiter`` between their values."""
+    """Parquet. A row becomes a line: the values of ``columns``, with ``delimiter`` between them."""
 
     columns: tuple[str, ...] = ()
     delimiter: bytes = b" "
 
     name: ClassVar[str] = "Parquet"  # type: ignore[misc]
     cost: ClassVar[int] = 16
-    begins: ClassVar[bytes | None] = b"P"
-    unit: ClassVar[str] = "row"
+    first_bytes: ClassVar[bytes | None] = b"P"
+    position_unit: ClassVar[str] = "row"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"PAR1")
 
-    def look(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
+    def inspect(self, name: str, head: Head, /) -> tuple[int, bytes | None]:
         if head.in_order:
             raise UsageError(
                 f"{name}: is Parquet, which cannot be read as a stream; name the file itself"
@@ -55,14 +55,14 @@ class Parquet(Format):
             raise UsageError(f"{name}: Parquet needs one more package: {hint}") from error
         return 0, None
 
-    def fit(
+    def choose_mapper(
         self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
-        """Let the job choose a mapper by the names of the columns, and the mapper its columns.
+        """Let the job choose a mapper by the names of the columns; let the mapper choose columns.
 
-        The job sees the names as a first line, with ``-`` for ``_`` as flow logs write them.
+        The job gets the names as a first line, with ``-`` instead of ``_``, as flow logs write it.
         """
-        with source.open(tick=tick) as file, _opened(source, file) as opened:
+        with source.open(tick=tick) as file, _open(source, file) as opened:
             schema = opened.schema_arrow
         names = schema.names
         header = " ".join(name.replace("_", "-") for name in names)
@@ -73,11 +73,13 @@ class Parquet(Format):
             raise UsageError(f"{source.name}: {error}") from error
         for column in columns:
             if names.count(column) > 1:
-                raise UsageError(f"{source.name}: has several columns {column}")
+                raise UsageError(
+                    f"{source.name}: has several columns named {column}; rename all but one"
+                )
             if schema.field(column).type.num_fields:
                 kind = schema.field(column).type
                 raise UsageError(
-                    f"{source.name}: the column {column} is no single value but {kind}"
+                    f"{source.name}: the column {column} has no single values, but {kind}"
                 )
         return Parquet(columns, mapper.key_separator or b" "), mapper
 
@@ -91,8 +93,8 @@ class Parquet(Format):
         max_line: int,  # noqa: ARG002
         tick: Tick,  # noqa: ARG002
     ) -> Iterator[tuple[int, int]]:
-        with _opened(source, file) as opened:
-            starts = _starts(source, opened)
+        with _open(source, file) as opened:
+            starts = _range_starts(source, opened)
         yield from pairwise([*starts, source.size or 0])
 
     def read(
@@ -105,9 +107,9 @@ class Parquet(Format):
         block_size: int,  # noqa: ARG002
         max_line: int,
     ) -> Iterator[Block]:
-        """Yield rows as lines, numbered from 0 by their places in the file."""
-        with source.open() as file, _opened(source, file) as opened:
-            starts = _starts(source, opened)[: opened.metadata.num_row_groups]
+        """Yield rows as lines. Rows are numbered from 0 within the file."""
+        with source.open() as file, _open(source, file) as opened:
+            starts = _range_starts(source, opened)[: opened.metadata.num_row_groups]
             groups = [number for number, at in enumerate(starts) if start <= at < end]
             if not groups:
                 return
@@ -117,32 +119,33 @@ class Parquet(Format):
                 ROWS, row_groups=groups, columns=wanted, use_threads=False
             )
             text = RowText(source.name, self.columns, self.delimiter, max_line)
-            for batch in _guarded(source, batches):
+            for batch in _checked(source, batches):
                 view = text.lines_of(batch, first)
                 if view:
                     yield Block(view, first, 0, in_rows=True)
                 first += batch.num_rows
 
 
-def _guarded(source: Readable, batches: Iterator[Any]) -> Iterator[Any]:
+def _checked(source: Readable, batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield the batches; raise ``InputError`` for what pyarrow raises."""
     try:
         yield from batches
-    except _errors() as error:
+    except _pyarrow_errors() as error:
         raise _damaged(source, error) from error
 
 
-def _starts(source: Readable, opened: Any) -> list[int]:
-    """Return where the ranges of the row groups begin, the first one, or what there is, at 0."""
+def _range_starts(source: Readable, opened: Any) -> list[int]:
+    """Return where the range of each row group begins; the first range always begins at 0."""
     metadata = opened.metadata
     try:
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         starts = [
             min(_first_byte(group.column(n)) for n in range(group.num_columns)) for group in groups
         ]
-    except _errors() as error:
+    except _pyarrow_errors() as error:
         raise _damaged(source, error) from error
     if starts != sorted(set(starts)) or (starts and starts[-1] >= (source.size or 0)):
-        raise _damaged(source, ValueError("its row groups are not one behind the other"))
+        raise _damaged(source, ValueError("its row groups are not in order"))
     return [0, *starts[1:]]
 
 
@@ -152,22 +155,22 @@ def _first_byte(column: Any) -> int:
 
 
 @contextmanager
-def _opened(source: Readable, file: BinaryIO) -> Iterator[Any]:
-    """Yield a ParquetFile of a file that stays open; what it holds is read with no short read."""
+def _open(source: Readable, file: BinaryIO) -> Iterator[Any]:
+    """Yield a ParquetFile. The file stays open after it, and reads return all requested bytes."""
     from pyarrow import parquet  # noqa: PLC0415 - optional
 
-    whole = BufferedReader(cast("RawIOBase", file))
+    buffered = BufferedReader(cast("RawIOBase", file))
     try:
         try:
-            opened = parquet.ParquetFile(whole)
-        except _errors() as error:
+            opened = parquet.ParquetFile(buffered)
+        except _pyarrow_errors() as error:
             raise _damaged(source, error) from error
         yield opened
     finally:
-        whole.detach()
+        buffered.detach()
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def _pyarrow_errors() -> tuple[type[Exception], ...]:
     from pyarrow import ArrowException  # noqa: PLC0415 - optional
 
     return (ArrowException, OSError, ValueError)

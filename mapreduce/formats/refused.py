@@ -1,6 +1,7 @@
-"""What is recognised only to be refused, each with what it is and with the command that helps.
+"""Recognise formats that cannot be read, and refuse them with the command that converts them.
 
-Only what is beyond doubt stands here: bytes that no line of text begins with, or that are checked.
+A format belongs here only if no text can be mistaken for it: either no line of text begins with its
+first bytes, or a function checks more of them.
 """
 
 from __future__ import annotations
@@ -15,37 +16,37 @@ from mapreduce.formats.format import HEAD, Format, Head
 from mapreduce.formats.zstd import behind_skippable
 
 _CHECKSUM: Final = slice(148, 156)
-"""Where the header of a file in a tar archive has the sum of its bytes (POSIX, "pax")."""
+"""The bytes of a tar header that hold its checksum (POSIX, "pax")."""
 
 _WINDOWS: Final = frozenset((2 + half) << shift for shift in range(11, 31) for half in (0, 1))
-"""The sizes of a window that ``lzma`` writes."""
+"""The window sizes that ``lzma`` writes into its header."""
 
 
 @dataclass(frozen=True)
 class Refused(Format):
-    """A form that cannot be read, what it is, and what to do instead.
+    """A format that cannot be read: its name, and what to do instead (``remedy``).
 
-    It is recognised by the bytes that it begins with, any of ``magics``, or by a function.
+    An input has this format if it begins with one of ``magics`` or if ``check`` returns true.
     """
 
     name: str
     remedy: str
     magics: tuple[bytes, ...] = ()
-    is_it: Callable[[bytes], bool] | None = None
+    check: Callable[[bytes], bool] | None = None
 
     def recognises(self, head: bytes, /) -> bool:
-        return head.startswith(self.magics) or (self.is_it is not None and self.is_it(head))
+        return head.startswith(self.magics) or (self.check is not None and self.check(head))
 
     @property
-    def begins(self) -> bytes | None:  # type: ignore[override]  # each row has its own
-        return None if self.is_it else bytes({magic[0] for magic in self.magics})
+    def first_bytes(self) -> bytes | None:  # type: ignore[override]  # each row has its own
+        return None if self.check else bytes({magic[0] for magic in self.magics})
 
-    def look(self, name: str, _head: Head, /) -> tuple[int, bytes | None]:
+    def inspect(self, name: str, _head: Head, /) -> tuple[int, bytes | None]:
         raise UsageError(f"{name}: is {self.name}; {self.remedy}")
 
 
 def _is_tar(head: bytes) -> bool:
-    """Return whether a header of 512 bytes says ``ustar``, or is an older one with its own sum."""
+    """Return whether this is a tar header: it says ``ustar``, or its checksum is right."""
     if head[257:262] == b"ustar":
         return True
     try:
@@ -60,7 +61,7 @@ def _is_lz4(head: bytes) -> bool:
 
 
 def _is_lzma(head: bytes) -> bool:
-    """Return whether the 13 bytes are there that ``lzma`` writes: settings, window and size."""
+    """Return whether this is a header of ``lzma``: 13 bytes of settings, window and size."""
     if len(head) < 13 or head[0] >= 225:
         return False
     window, size = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
@@ -68,9 +69,10 @@ def _is_lzma(head: bytes) -> bool:
 
 
 def _is_zlib(head: bytes) -> bool:
-    """Return whether bytes can be decompressed, as none can that only begin like zlib (RFC 1950).
+    """Return whether these bytes can be decompressed as zlib (RFC 1950).
 
-    ``x^`` may be text. So a whole input must have the right checksum, or ``HEAD`` bytes be valid.
+    Text may begin with the same bytes, such as ``x^``. So either the input ends here with the right
+    checksum, or ``HEAD`` bytes of it are valid.
     """
     if not head.startswith((b"x\x01", b"x^", b"x\x9c", b"x\xda")):
         return False
@@ -99,7 +101,7 @@ def _converted_by(tool: str) -> str:
 
 
 def _encoding(name: str, *marks: bytes) -> Refused:
-    """Return the row of text in another encoding (The Unicode Standard, 23.8)."""
+    """Return the row for text in another encoding (The Unicode Standard, 23.8)."""
     remedy = f"convert it first: iconv -f {name} -t UTF-8 FILE | mapreduce JOB -"
     return Refused(f"text in {name}", remedy, marks)
 
@@ -107,7 +109,7 @@ def _encoding(name: str, *marks: bytes) -> Refused:
 REFUSED: Final = (
     _encoding("UTF-32", b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
     _encoding("UTF-16", b"\xff\xfe", b"\xfe\xff"),
-    Refused("a tar archive", _unpacked_by("tar -xOf FILE"), is_it=_is_tar),
+    Refused("a tar archive", _unpacked_by("tar -xOf FILE"), check=_is_tar),
     Refused(
         "a zip archive (as a jar or a workbook is)",
         _unpacked_by("unzip -p FILE"),
@@ -120,11 +122,11 @@ REFUSED: Final = (
     Refused("compressed by lzip", _unpacked_by("lzip -dc FILE"), (b"LZIP\0", b"LZIP\1")),
     Refused("compressed by lzop", _unpacked_by("lzop -dc FILE"), (b"\x89LZO\0\r\n\x1a\n",)),
     Refused("compressed by compress", _unpacked_by("gzip -dc < FILE"), (b"\x1f\x9d",)),
-    Refused("compressed by lzma", _unpacked_by("xz --format=lzma -dc FILE"), is_it=_is_lzma),
-    Refused("compressed by zlib", _unpacked_by("pigz -dc < FILE"), is_it=_is_zlib),
+    Refused("compressed by lzma", _unpacked_by("xz --format=lzma -dc FILE"), check=_is_lzma),
+    Refused("compressed by zlib", _unpacked_by("pigz -dc < FILE"), check=_is_zlib),
     Refused("compressed by snappy", _unpacked_by("snzip -dc FILE"), (b"\xff\x06\0\0sNaPpY",)),
     Refused("Parquet that is encrypted", _converted_by("the keys and pyarrow"), (b"PARE",)),
-    Refused("ORC", _converted_by("orc-contents FILE, or pyarrow.orc"), is_it=_is_orc),
+    Refused("ORC", _converted_by("orc-contents FILE, or pyarrow.orc"), check=_is_orc),
     Refused("Avro", _converted_by("avro cat FILE"), (b"Obj\x01",)),
     Refused("Arrow or Feather", _converted_by("pyarrow.feather"), (b"ARROW1\0\0", b"FEA1\0\0\0\0")),
     Refused("an SQLite database", _converted_by("sqlite3 FILE"), (b"SQLite format 3\0",)),

@@ -1,6 +1,6 @@
-"""Rows of a table as lines of text: the values of some columns with a delimiter between them.
+"""Convert rows of a table to lines of text: values of columns with a delimiter between them.
 
-Needs pyarrow, whose arrays have no types that can be checked here.
+It needs pyarrow, which has no type annotations: its arrays are ``Any`` here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from mapreduce.errors import InputError
 from mapreduce.formats.stream import too_long
 
 NULL: Final = b"-"
-"""The text of no value, as flow logs write it."""
+"""The text of a missing value, as flow logs write it."""
 _EXACT: Final = 1 << 53
-"""Below it each whole number is a float of its own."""
+"""A float can represent every integer below this number exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowText:
-    """Makes lines of the rows of the input ``name``: the values of some columns.
+    """Converts rows of the input ``name`` to lines with the values of these ``columns``.
 
-    No value may have the ``delimiter`` in it, no line more than ``max_line`` bytes.
+    No value may contain the ``delimiter``, and no line may have more than ``max_line`` bytes.
     """
 
     name: str
@@ -30,11 +30,11 @@ class RowText:
     max_line: int
 
     def lines_of(self, batch: Any, first: int) -> memoryview:
-        r"""Return rows as lines, each ended by ``\n``; the first is the row ``first`` of a file.
+        r"""Return rows as lines, each with ``\n`` at its end; number the rows from ``first``.
 
-        Raises ``InputError`` for a value that would be several, and for a line that is too long.
+        Raises ``InputError`` for a value with a delimiter in it and for a line that is too long.
         """
-        import pyarrow as pa  # noqa: PLC0415 - optional, and half a second to import
+        import pyarrow as pa  # noqa: PLC0415 - optional, and takes half a second
         from pyarrow import compute as pc  # noqa: PLC0415
 
         texts = {column: _text_of(batch.column(column)) for column in self.columns}
@@ -64,7 +64,7 @@ class RowText:
             raise too_long(self.name, f"row {row}", self.max_line)
 
     def _check_values(self, column: str, text: Any, first: int) -> None:
-        """Raise ``InputError`` for the first value with the delimiter or a line end in it."""
+        """Raise ``InputError`` if a value contains the delimiter or a line end."""
         from pyarrow import compute as pc  # noqa: PLC0415
 
         for sign in (self.delimiter, b"\n", b"\r"):
@@ -79,7 +79,7 @@ class RowText:
 
 
 def _text_of(values: Any) -> Any:
-    """Return values as text: a whole float or decimal as an integer, NaN as no value."""
+    """Return values as text. Whole floats and decimals become integers, NaN a missing value."""
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import compute as pc  # noqa: PLC0415
 

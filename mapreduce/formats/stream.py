@@ -1,4 +1,4 @@
-"""What comes in pieces, as whole lines: a stream that the parent reads, or unpacked text."""
+"""Turn pieces of bytes into whole lines: pieces of a stream, or of unpacked text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mapreduce.errors import InputError, named
 from mapreduce.options import Tick
 
 WAIT = 100
-"""Milliseconds that a stream is waited for at most before the next tick."""
+"""Milliseconds to wait for a stream before the next tick."""
 
 
 def whole_lines(
     name: str, pieces: Iterable[bytes], start: int, max_line: int
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield (byte offset, whole lines) of what comes in pieces; the last one may have no end.
+    """Yield (byte offset, whole lines); only the last line may have no line end.
 
     A byte order mark at the beginning is dropped. Raises ``InputError`` for a line of more than
     ``max_line`` bytes.
@@ -41,7 +41,7 @@ def whole_lines(
 
 
 def _check_lines(name: str, start: int, held: int, text: bytes, max_line: int) -> None:
-    """Raise if a line is too long; the first one began at ``start``, ``held`` bytes before."""
+    """Raise if a line is too long. The first began at ``start``, ``held`` bytes before ``text``."""
     for line in text.split(b"\n") if len(text) > max_line else [text.partition(b"\n")[0]]:
         if held + len(line) > max_line:
             raise too_long(name, f"byte {start}", max_line)
@@ -49,15 +49,15 @@ def _check_lines(name: str, start: int, held: int, text: bytes, max_line: int) -
 
 
 def too_long(name: str, place: str, max_line: int) -> InputError:
-    """Return the error of a line that begins at a place of an input."""
+    """Return the error for a line that is too long and begins at ``place`` of an input."""
     return InputError(
         f"{name}: {place}: a line of more than {max_line:,} bytes; "
-        f"is this text? If so, allow longer ones with {named('max_line')}"
+        f"is this text? If so, allow longer lines with {named('max_line')}"
     )
 
 
 def stream_pieces(name: str, file: BinaryIO, size: int, tick: Tick) -> Iterator[bytes]:
-    """Yield a stream's bytes in pieces of ``size``, the last one shorter; never block for long."""
+    """Yield a stream in pieces of ``size`` bytes (the last may be shorter); tick while it waits."""
     waiting = select.poll()  # select.select refuses a descriptor from 1024 on
     waiting.register(file, select.POLLIN)
     piece = bytearray()
@@ -70,7 +70,7 @@ def stream_pieces(name: str, file: BinaryIO, size: int, tick: Tick) -> Iterator[
             data = file.read(size - len(piece))
         except OSError as error:
             raise InputError(f"{name}: {error.strerror}") from error
-        ended = data == b""  # None: nothing there yet
+        ended = data == b""  # it is None if there is no data yet
         piece += data or b""
         if piece and (ended or len(piece) >= size):
             yield bytes(piece)
@@ -78,7 +78,7 @@ def stream_pieces(name: str, file: BinaryIO, size: int, tick: Tick) -> Iterator[
 
 
 def position_of(file: BinaryIO) -> int:
-    """Return the offset that ``< file`` was left at, or 0 where there is none."""
+    """Return the current offset of a redirected file, or 0 for a pipe, which has none."""
     try:
         return os.lseek(file.fileno(), 0, os.SEEK_CUR)
     except OSError:

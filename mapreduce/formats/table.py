@@ -1,4 +1,4 @@
-"""The table of all formats. A new one is a file and a row."""
+"""The table of all formats. To add one, write a module and add one row."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from mapreduce.options import Tick
 TEXT: Final[Format] = Text()
 
 FORMATS: Final[tuple[Format, ...]] = (Gzip(), Zstd(), Xz(), Bzip2(), Parquet(), *REFUSED, TEXT)
-"""The first one that recognises an input is its format."""
+"""Formats in order: the first one that recognises an input is its format."""
 
 
 @cache
 def formats_of(first: int) -> tuple[Format, ...]:
-    """Return the formats of an input that begins with a byte: most bytes leave six at most."""
-    return tuple(one for one in FORMATS if one.begins is None or first in one.begins)
+    """Return the formats whose inputs may begin with this byte: at most six for most bytes."""
+    return tuple(one for one in FORMATS if one.first_bytes is None or first in one.first_bytes)
 
 
 def find_format(head: bytes) -> Format:
-    """Return the format of an input that begins with these bytes, ``HEAD`` of which suffice."""
+    """Return the format of an input by its first ``HEAD`` bytes."""
     if not head:
         return TEXT
     head = head[:HEAD]
@@ -41,13 +41,13 @@ def find_format(head: bytes) -> Format:
 def read_stream(
     source: Readable, file: BinaryIO, size: int, max_line: int, tick: Tick
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield a stream of any format in whole lines, about ``size`` bytes at a time.
+    """Yield (byte offset, whole lines) of a stream of any format, about ``size`` bytes at a time.
 
-    Raises ``UsageError`` if it is of a format that cannot be read as a stream.
+    Raises ``UsageError`` if its format cannot be read as a stream.
     """
     start, pieces = position_of(file), stream_pieces(source.name, file, size, tick)
     head, first = peek(pieces, HEAD)
     found = find_format(head)
-    found.look(source.name, Head(head, in_order=True))
+    found.inspect(source.name, Head(head, in_order=True))
     texts = found.unpack(chain(first, pieces), source.name, size, 0)
     yield from whole_lines(source.name, texts, start if found.is_plain else 0, max_line)

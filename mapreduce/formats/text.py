@@ -1,8 +1,8 @@
-r"""Plain text: any range that begins and ends where a line does can be read apart.
+r"""Read plain text in ranges, each of which begins and ends with a line.
 
 A range is read into one reused buffer, which grows only for a line longer than itself, so memory
-does not depend on the size of a range. Files are read, never mapped: a file truncated under a
-mapping is a SIGBUS, a short read is an error.
+does not depend on the size of a range. Files are never mapped: if a mapped file is truncated, the
+process is killed by SIGBUS, whereas a short read can be reported.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final
 
 from mapreduce.errors import InputError
 from mapreduce.formats.format import (
-    FIRST,
+    FIRST_LINE,
     Block,
     Format,
     Head,
     MapperFor,
     Readable,
-    ended,
     first_line_of,
     read_into,
+    with_final_newline,
     without_empty_lines,
 )
 from mapreduce.formats.stream import too_long
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper
 
 PROBE: Final = 64 << 10
-"""Bytes that are read at once to find where a line begins."""
+"""Bytes of one read in search of a line end."""
 
 
 class Text(Format):
-    """Lines of text. What nothing else recognises is taken for text."""
+    """Lines of text. An input that no other format recognises is text."""
 
     name: ClassVar[str] = "text"  # type: ignore[misc]
     is_plain: ClassVar[bool] = True
@@ -43,13 +43,13 @@ class Text(Format):
     def recognises(self, _head: bytes, /) -> bool:
         return True
 
-    def look(self, _name: str, head: Head, /) -> tuple[int, bytes | None]:
+    def inspect(self, _name: str, head: Head, /) -> tuple[int, bytes | None]:
         text = head.data.removeprefix(BOM_UTF8)
         start, text = len(head.data) - len(text), without_empty_lines(text)
-        is_told = head.is_whole or b"\n" in text or len(text) >= FIRST
-        return start, first_line_of([text]) if is_told else None
+        is_complete = head.is_whole or b"\n" in text or len(text) >= FIRST_LINE
+        return start, first_line_of([text]) if is_complete else None
 
-    def fit(
+    def choose_mapper(
         self, source: Readable, mapper_for: MapperFor, tick: Tick, /
     ) -> tuple[Format, Mapper | None]:
         line = source.line
@@ -57,7 +57,7 @@ class Text(Format):
             try:
                 with source.open(tick=tick) as file:
                     file.seek(source.start)
-                    line = first_line_of([file.read(FIRST)])
+                    line = first_line_of([file.read(FIRST_LINE)])
             except OSError as error:
                 raise InputError(f"{source.name}: {error.strerror}") from error
         return self, mapper_for(source.name, line)
@@ -81,7 +81,7 @@ class Text(Format):
     def read(
         self, source: Readable, start: int, end: int, /, *, block_size: int, max_line: int
     ) -> Iterator[Block]:
-        largest = max_line + 1  # so no longer line is in any buffer
+        largest = max_line + 1  # the buffer can hold no longer line, and its newline
         buffer, held, position = bytearray(min(block_size, largest)), 0, start
         with source.open(end) as file:
             file.seek(position)
@@ -103,7 +103,7 @@ class Text(Format):
         if held > max_line:
             raise too_long(source.name, f"byte {position - held}", max_line)
         if held:
-            yield Block(ended(bytes(buffer[:held])), position - held, held)
+            yield Block(with_final_newline(bytes(buffer[:held])), position - held, held)
 
     def unpack(
         self, pieces: Iterator[bytes], _name: str, _size: int, _depth: int, /
@@ -112,10 +112,10 @@ class Text(Format):
 
 
 def _next_line(source: Readable, file: BinaryIO, offset: int, max_line: int, tick: Tick) -> int:
-    """Return where the first line starts that does not start before ``offset``.
+    """Return the first start of a line at or after ``offset``.
 
-    It is the end of the file if there is none near: a line that is too long is told by the mapper,
-    which sees it from its beginning.
+    Return the end of the file if no line starts nearby. A worker will report the line that is too
+    long, because it reads the line from its beginning.
     """
     position = offset - 1
     try:

@@ -1,4 +1,4 @@
-"""xz (its specification, "The .xz File Format")."""
+"""Read xz (specification: "The .xz File Format")."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from mapreduce.formats.compressed import Compressed, Decoder
 
 
 class Xz(Compressed):
-    """Streams of xz; zeros may stand behind each of them."""
+    """Streams of xz. Zero bytes may follow each stream."""
 
     name: ClassVar[str] = "xz"  # type: ignore[misc]
-    begins: ClassVar[bytes | None] = b"\xfd"
+    first_bytes: ClassVar[bytes | None] = b"\xfd"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\xfd7zXZ\0")
 
     def decoder(self) -> Callable[[], Decoder]:
-        from lzma import LZMADecompressor  # noqa: PLC0415 - only where it is needed
+        from lzma import LZMADecompressor  # noqa: PLC0415 - most runs do not need it
 
         return LZMADecompressor

@@ -1,4 +1,4 @@
-"""zstd (RFC 8878): its frames may hold text, or nothing that is to be read (skippable frames)."""
+"""Read zstd (RFC 8878). Besides frames of text it may have skippable frames, which hold none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mapreduce.errors import UsageError, install_hint
 from mapreduce.formats.compressed import Compressed, Decoder
 
 LARGEST_WINDOW: Final = 1 << 27
-"""Bytes of text that a decoder keeps at most, as ``zstd -d`` does if nothing else is asked for."""
+"""Bytes of the largest window that is accepted; the same as the default of ``zstd -d``."""
 
 _FRAME: Final = b"\x28\xb5\x2f\xfd"
 _SINGLE_SEGMENT: Final = 0x20
@@ -18,15 +18,16 @@ _ID_SIZES: Final = (0, 1, 2, 4)
 
 
 class Zstd(Compressed):
-    """Frames of zstd. What may stand behind them is a skippable frame, and no padding."""
+    """Frames of zstd. Skippable frames may follow each frame, but no padding may."""
 
     name: ClassVar[str] = "zstd"  # type: ignore[misc]
-    begins: ClassVar[bytes | None] = bytes([0x28, *range(0x50, 0x60)])
+    first_bytes: ClassVar[bytes | None] = bytes([0x28, *range(0x50, 0x60)])
     padding: ClassVar[bytes] = b""
 
     def recognises(self, head: bytes, /) -> bool:
         rest = behind_skippable(head)
-        is_unclear = _is_skippable(head) and len(rest) < len(_FRAME)  # what follows is not there
+        # the head may end before the first frame of text
+        is_unclear = _is_skippable(head) and len(rest) < len(_FRAME)
         return rest.startswith(_FRAME) or is_unclear
 
     def is_member(self, data: bytes, /) -> bool:
@@ -52,7 +53,7 @@ class Zstd(Compressed):
             if sys.version_info >= (3, 14):
                 from compression import zstd  # noqa: PLC0415
             else:
-                from backports import zstd  # noqa: PLC0415 - the same for older ones, and optional
+                from backports import zstd  # noqa: PLC0415 - the same module, optional
         except ImportError as error:
             raise UsageError(
                 f"zstd needs one more package: {install_hint('codecs')}, "
@@ -62,7 +63,7 @@ class Zstd(Compressed):
 
 
 def behind_skippable(data: bytes) -> bytes:
-    """Return what stands behind the frames that hold no text; lz4 has such frames, too."""
+    """Return the bytes behind the skippable frames at the beginning. lz4 uses them, too."""
     while _is_skippable(data):
         data = data[8 + int.from_bytes(data[4:8], "little") :]
     return data
@@ -73,15 +74,18 @@ def _is_skippable(data: bytes) -> bool:
 
 
 def _window(header: bytes) -> int:
-    """Return the bytes of the window that a frame asks for (RFC 8878, 3.1.1.1.2)."""
+    """Return the window size in bytes that a frame requires (RFC 8878, 3.1.1.1.2)."""
     if not header[4] & _SINGLE_SEGMENT:
         exponent, mantissa = header[5] >> 3, header[5] & 7
         return (8 + mantissa) << (7 + exponent)
-    at, size = 5 + _ID_SIZES[header[4] & 3], 1 << (header[4] >> 6)  # else all of its text
+    at, size = (
+        5 + _ID_SIZES[header[4] & 3],
+        1 << (header[4] >> 6),
+    )  # the window holds all of the text
     return int.from_bytes(header[at : at + size], "little")
 
 
 def _dictionary(header: bytes) -> int:
-    """Return the number of the dictionary that a frame needs, 0 for none."""
+    """Return the number of the dictionary that a frame requires, or 0 if it requires none."""
     at = 5 if header[4] & _SINGLE_SEGMENT else 6
     return int.from_bytes(header[at : at + _ID_SIZES[header[4] & 3]], "little")

@@ -164,7 +164,7 @@ def _source(index: int, store: Store, found: Found) -> Source:
     form, start, line = TEXT, 0, None
     if found.size:
         form, head = find_format(found.head), Head(found.head, len(found.head) == found.size)
-        start, line = form.look(printable(found.path), head)
+        start, line = form.inspect(printable(found.path), head)
     identity = found.identity, found.mtime
     return Source(index, found.path, found.size, store, *identity, form, start, line)
 

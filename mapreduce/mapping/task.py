@@ -127,8 +127,8 @@ def _map_into(
 
 def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
     """Spool the malformed lines of a block, if that is wanted; return as many as may be shown."""
-    source, unit = split.source, split.source.format.unit
-    places = block.places(start for start, _reason in tally.malformed_at)
+    source, unit = split.source, split.source.format.position_unit
+    places = block.positions(start for start, _reason in tally.malformed_at)
     found = [
         (place, reason, _line(block, start))
         for place, (start, reason) in zip(places, tally.malformed_at, strict=True)
@@ -149,8 +149,8 @@ def _map_block(combiner: Combiner, block: Block, wanted: int, split: Split) -> T
     except MemoryError as error:
         raise LimitError.of_memory(str(split)) from error
     except LineFailedError as error:
-        (place,) = block.places([error.offset])
-        where = f"{split.source.name}: {split.source.format.unit} {place}"
+        (place,) = block.positions([error.offset])
+        where = f"{split.source.name}: {split.source.format.position_unit} {place}"
         raise TaskError.of(where, error.cause) from error
     except (Exception, SystemExit) as error:
         raise TaskError.of(str(split), error) from error

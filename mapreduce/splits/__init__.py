@@ -1,1 +1,1 @@
-"""How work is cut: line-aligned ``Split``s, and the plan of who counts them."""
+"""Cut the sources into line-aligned ``Split``s, and plan which processes count them."""

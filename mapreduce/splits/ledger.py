@@ -1,4 +1,4 @@
-"""What was handed out to be counted, compared with what came back."""
+"""Compare what was handed out to be counted with what came back."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """Notes every split on its way to a mapper."""
+    """Adds up the splits that are handed to mappers, and checks the final result against them."""
 
     def __init__(self) -> None:
         self._splits = self._files = self._size = 0
 
     def record(self, splits: Iterable[Split]) -> Iterator[Split]:
-        """Yield the splits, and note them."""
+        """Yield the splits and add them up."""
         for split in splits:
             self._splits += 1
             self._size += split.size
@@ -28,7 +28,7 @@ class Ledger:
             yield split
 
     def check(self, total: Partial, sources: Iterable[Source]) -> None:
-        """Raise ``ConservationError`` unless each byte was counted once, each line in one class."""
+        """Raise ``ConservationError`` unless all bytes were read once and all lines classified."""
         classes = total.counted + total.skipped + total.malformed
         files = sum(source.size - source.start for source in sources if source.size is not None)
         handed_out = (self._splits, self._size, files)

@@ -1,9 +1,9 @@
-"""Plan a run: into which tasks the sources are cut, and how many processes count them.
+"""Plan a run: cut the sources into tasks, and decide how many processes count them.
 
-This is the one place that decides it. Starting processes must never cost more than it saves, so a
-small input stays in this process. So does one with ever new keys: to send those to and fro between
-processes takes longer than to count them. How long a stream is shows only while it is read, and
-whether the keys are ever new only in a trial; that is why a plan is settled in a second step.
+Starting processes must never cost more than it saves. So this process counts a small input itself,
+and also an input in which nearly every line has a new key: sending these keys between processes
+takes longer than counting them. The length of a stream is known only when it has been read, and the
+number of keys only after a trial, so ``adjust_plan`` changes the plan in a second step.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapreduce.backends.backend import Backend, adapt_backend, can_start_processes
 from mapreduce.backends.cpus import usable_cpus
-from mapreduce.backends.travel import why_stuck
+from mapreduce.backends.sending import why_not_sendable
 from mapreduce.errors import MapReduceError, TaskError, UsageError, named
-from mapreduce.splits.fitting import fit_sources
+from mapreduce.splits.choice import choose_mappers
 from mapreduce.splits.ledger import Ledger
-from mapreduce.splits.split import SMALLEST, Batch, Split, batches, find_splits
+from mapreduce.splits.split import SMALLEST_SPLIT, Batch, Split, batches, find_splits
 
 if TYPE_CHECKING:
     from mapreduce.inputs.sources import Source
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from mapreduce.options import Options, Tick
     from mapreduce.reducing.partial import Partial
 
-HEAVY: Final = 0.25
-"""Bytes of packed counts for each byte of a trial from which on several processes do not pay: two
-addresses as a key have 0.34 and are counted by one process in half the time, ports and protocols
-0.05 (benchmarks/NOTES.md)."""
+MOST_PACKED: Final = 0.25
+"""If a trial yields more bytes of packed counts than this for each byte of input, one process is
+faster than several. A key of two addresses yields 0.34, and one process takes half the time; a key
+of port and protocol yields 0.05 (benchmarks/NOTES.md)."""
 TASKS_PER_WORKER: Final = 16
-"""A batch of small inputs is at least this part of a worker's share: each task costs a partial."""
+"""Batches of small inputs: about so many for each worker, because each task costs a partial."""
 
 Task = Split | Batch
 Count = Callable[[Any], "Partial"]
@@ -45,19 +45,20 @@ Count = Callable[[Any], "Partial"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to be done: the sources as splits, how they are batched, and who counts.
+    """The decisions for a run: its splits, how they are batched, and which processes count them.
 
-    ``splits`` are cut when they are taken. ``workers`` processes count at most. ``may_stay`` says
-    that this process counts a small input, and ``needs_others`` that it counts nothing. ``reason``
-    says in words why.
+    ``splits`` are cut when they are taken. At most ``workers`` processes count.
+    ``may_count_here`` says that this process may count a small input itself, ``needs_workers`` that
+    it must not count anything itself. ``reason`` explains the number of workers. ``done`` are
+    partial results of a trial.
     """
 
     sources: Sequence[Source]
     splits: Iterator[Split]
     pace: Pace
     workers: int
-    may_stay: bool
-    needs_others: bool
+    may_count_here: bool
+    needs_workers: bool
     batch_cost: int
     reason: str
     tick: Tick
@@ -69,22 +70,23 @@ class Plan:
 
     @property
     def in_this_process(self) -> bool:
-        """Whether this process counts: not what the caller's backend counts, and no objects in S3.
+        """Whether this process itself counts everything.
 
-        A signal cannot stop a process that waits for a server.
+        It does not if the caller has given a backend. Nor does it if a source is in S3, because a
+        signal cannot interrupt a process that waits for a server.
         """
-        return self.workers == 1 and self.backend is None and not self.needs_others
+        return self.workers == 1 and self.backend is None and not self.needs_workers
 
     @property
     def tasks(self) -> Iterator[Task]:
-        """The splits, small ones several in one task."""
+        """The tasks: large splits alone, and batches of small ones."""
         return batches(self.splits, self.batch_cost)
 
 
 def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
-    """Decide what the sources decide by their sizes and first lines.
+    """Plan a run by the sizes and first lines of its sources.
 
-    Raises ``UsageError`` for what cannot work.
+    Raises ``UsageError`` if the run cannot work.
     """
     pace = pace_of(job.mapper)
     remote = any(source.store.has_threads for source in sources)
@@ -92,22 +94,23 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         method = named("start_method", "fork")
         raise UsageError(f"{method} cannot be used with s3://: the client has threads")
     backend = None if options.backend is None else adapt_backend(options.backend)
-    _check_reach(sources, options, backend)
-    sources = fit_sources(sources, partial(_mapper_for, job), options.tick)
+    _check_local_files(sources, options, backend)
+    sources = choose_mappers(sources, partial(_mapper_for, job), options.tick)
     stuck = None if backend else _why_one_process(job, options, remote=remote)
     most = 1 if stuck else _most_workers(options, backend)
     costs = [source.cost for source in sources]
     cost = sum(pace.parallel_threshold if one is None else one for one in costs)
     small = cost < pace.parallel_threshold and not remote and options.backend is None
     workers, ledger = 1 if small else most, Ledger()
+    share = cost // (TASKS_PER_WORKER * workers)
     return Plan(
         sources,
         ledger.record(_cut(sources, job, options, workers)),
         pace,
         workers,
-        may_stay=not remote and backend is None,
-        needs_others=remote,
-        batch_cost=1 if options.split_size else max(SMALLEST, cost // (TASKS_PER_WORKER * workers)),
+        may_count_here=not remote and backend is None,
+        needs_workers=remote,
+        batch_cost=1 if options.split_size else max(SMALLEST_SPLIT, share),
         reason=_reason(small, stuck, most, options),
         notes=() if small or not stuck else (f"counted in one process: {stuck}",),
         tick=options.tick,
@@ -118,12 +121,14 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
 
 
 def pace_of(mapper: Mapper) -> Pace:
-    """Return how fast a mapper says that it counts."""
+    """Return the pace of a mapper. Tests replace this function."""
     return mapper.pace
 
 
-def _check_reach(sources: Sequence[Source], options: Options, backend: Backend | None) -> None:
-    """Raise ``UsageError`` for files that the workers of a backend cannot open."""
+def _check_local_files(
+    sources: Sequence[Source], options: Options, backend: Backend | None
+) -> None:
+    """Raise ``UsageError`` if a source is a file that the workers of the backend cannot open."""
     if backend is None or backend.sees_local_files:
         return
     local = [source.name for source in sources if source.is_local and source.size]
@@ -143,22 +148,23 @@ def _most_workers(options: Options, backend: Backend | None) -> int:
 
 
 def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
-    """Return why no other process can count, or ``None`` if one can.
+    """Return why only this process can count, or ``None`` if other processes can.
 
-    Raises ``UsageError`` if only other processes could: those read S3 (see ``Store.has_threads``).
+    Raises ``UsageError`` if a source is in S3: only other processes may read it (see
+    ``Plan.in_this_process``).
     """
     forked = sys.platform == "linux" and options.start_method in {None, "fork"} and not remote
     forked = forked and threading.active_count() == 1
-    stuck = "this process is a daemon, which may have no children" if _is_daemon() else None
-    stuck = stuck or why_stuck(job.mapper, forked=forked)
+    stuck = "this process is a daemon, which may not start processes" if _is_daemon() else None
+    stuck = stuck or why_not_sendable(job.mapper, forked=forked)
     if stuck and remote:
         raise UsageError(f"objects in S3 are read by other processes, but {stuck}")
     return stuck
 
 
 def _is_daemon() -> bool:
-    """Return whether this process is a worker of somebody's Pool, of Celery and the like."""
-    process = sys.modules.get("multiprocessing.process")  # else nobody has started this process
+    """Return whether this process is a daemonic worker, such as one of a Pool or of Celery."""
+    process = sys.modules.get("multiprocessing.process")  # imported in every such worker
     return process is not None and process.current_process().daemon
 
 
@@ -166,12 +172,12 @@ def _reason(small: bool, stuck: str | None, most: int, options: Options) -> str:
     if options.backend is not None:
         return "the caller's backend counts"
     if small:
-        return "the input is small: to start processes would cost more than it saves"
+        return "the input is small: starting processes would cost more than it saves"
     if stuck:
         return stuck
     if most == 1:
-        return "one process may be used"
-    return "the input is large enough for all processes that may be used"
+        return "only one process may be used"
+    return "the input is large enough for all usable processes"
 
 
 def _cut(sources: Sequence[Source], job: Job, options: Options, workers: int) -> Iterator[Split]:
@@ -187,7 +193,7 @@ def _cut(sources: Sequence[Source], job: Job, options: Options, workers: int) ->
 
 
 def _mapper_for(job: Job, name: str, line: bytes) -> Mapper:
-    """Let the job choose the mapper of a source; blame what it raises on the job."""
+    """Let the job choose the mapper of a source. Raises ``TaskError`` for a fault of the job."""
     try:
         return job.mapper_for(name, line)
     except MapReduceError:
@@ -196,12 +202,13 @@ def _mapper_for(job: Job, name: str, line: bytes) -> Mapper:
         raise TaskError.of(name, error) from error
 
 
-def settle(plan: Plan, count: Count) -> Plan:
-    """Decide what only the data can tell: how long a stream is, and whether keys are ever new.
+def adjust_plan(plan: Plan, count: Count) -> Plan:
+    """Return the plan with fewer workers, if the data shows that more would not be faster.
 
-    ``count`` counts the trial; its result is in ``done`` of the plan that is returned.
+    That is so if a stream ends early, or if nearly every line of a trial has a new key. ``count``
+    counts the trial; the plan that is returned has the result in ``done``.
     """
-    if plan.workers == 1 or not plan.may_stay:
+    if plan.workers == 1 or not plan.may_count_here:
         return plan
     head = _take(plan.splits, plan.pace.parallel_threshold)
     rest = chain(head, plan.splits)
@@ -212,14 +219,14 @@ def settle(plan: Plan, count: Count) -> Plan:
     trial = count(head[0])
     plan.tick(trial.size)
     plan = replace(plan, splits=chain(head[1:], plan.splits), done=(trial,))
-    if (trial.totals.packed_size or 0) <= HEAVY * trial.size:
+    if (trial.totals.packed_size or 0) <= MOST_PACKED * trial.size:
         return plan
-    reason = "nearly every line has a new key: to send them around would cost more than it saves"
+    reason = "nearly every line has a new key: sending the keys between processes would take longer"
     return replace(plan, workers=1, reason=reason)
 
 
 def _take(splits: Iterator[Split], cost: int) -> list[Split]:
-    """Take splits until they cost as much as ``cost`` bytes of plain text together."""
+    """Take splits until together they cost as much as ``cost`` bytes of plain text."""
     taken = []
     while cost > 0 and (split := next(splits, None)):
         taken.append(split)

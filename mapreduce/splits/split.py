@@ -1,9 +1,8 @@
 r"""Cut Sources into line-aligned Splits.
 
-A line belongs to the split that holds its first byte. Only ``\n`` ends a line. The joined splits
-of a source are the source, in order, without gap or overlap. The parent finds the cuts by seeking
-near each wanted offset and reading on to the next newline; a worker gets exact ranges and aligns
-nothing.
+A line belongs to the split that holds its first byte. Only ``\n`` ends a line. The splits of a
+source, in order, make up the whole source without gap or overlap. The parent finds the cuts: it
+seeks near each wanted offset and reads to the next newline. So workers get exact ranges.
 """
 
 from __future__ import annotations
@@ -12,21 +11,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 
-from mapreduce.formats.format import Block, MapperFor, ended, first_line_of
+from mapreduce.formats.format import Block, MapperFor, first_line_of, with_final_newline
 from mapreduce.formats.table import read_stream
 from mapreduce.inputs.sources import Source
 from mapreduce.kernel.pace import PYTHON, Pace
 from mapreduce.options import MAX_LINE, Tick
 
-SMALLEST = 4 << 20
+SMALLEST_SPLIT = 4 << 20
+"""Bytes of the smallest split, unless the user asks for smaller ones or the source ends."""
 CHUNK = 4 << 20
-SMALLEST_PIECE = 10
-"""Bytes of a stream that are read at once at least."""
+"""Bytes of a stream that become one split, unless the user asks for another size."""
+SMALLEST_CHUNK = 10
+"""Bytes of a stream that become one split at least, whatever the user asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The bytes ``[start, end)`` of a source; of a stream, they travel along as ``data``."""
+    """The bytes ``[start, end)`` of a source. Of a stream, ``data`` are the bytes themselves."""
 
     source: Source
     start: int
@@ -39,18 +40,18 @@ class Split:
 
     @property
     def cost(self) -> int:
-        """How many bytes of plain text would take as long."""
+        """The number of bytes of plain text that take as long to count."""
         return self.size * self.source.format.cost
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """This one: a split is a task of one split."""
+        """This split alone, so that a split can be used as a task, like a ``Batch``."""
         return (self,)
 
     def blocks(self, block_size: int, max_line: int = MAX_LINE) -> Iterator[Block]:
-        """Yield its lines in blocks; see ``Format.read``."""
+        """Yield the lines of the split in blocks; see ``Format.read``."""
         if self.data is not None:
-            return iter([Block(ended(self.data), self.start, self.size)])
+            return iter([Block(with_final_newline(self.data), self.start, self.size)])
         return self.source.format.read(
             self.source, self.start, self.end, block_size=block_size, max_line=max_line
         )
@@ -61,7 +62,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A task of several splits: each task costs a partial result, however small it is."""
+    """A task of several small splits: each task costs one partial result, however small it is."""
 
     splits: tuple[Split, ...]
 
@@ -75,7 +76,10 @@ class Batch:
 
 
 def batches(splits: Iterable[Split], cost: int) -> Iterator[Split | Batch]:
-    """Yield tasks of about a cost; a split that costs more, and data of a stream, is one alone."""
+    """Yield tasks that cost about ``cost`` each.
+
+    A split that costs more is a task alone, and so is a split of a stream.
+    """
     together: list[Split] = []
     left = cost
     for split in splits:
@@ -101,58 +105,59 @@ def find_splits(
     mapper_for: MapperFor | None = None,
     tick: Tick,
 ) -> Iterator[Split]:
-    """Yield the splits of all sources in order, each as large as is good for ``workers``.
+    """Yield the splits of all sources in order, in sizes that suit the number of workers.
 
-    The first one of several workers is a trial. ``split_size`` (bytes) asks for splits of about
-    that size instead. Streams are read when their turn comes, one chunk for each split that is
-    taken, and ``mapper_for`` chooses their mappers then; those of all others are chosen already
-    (``fit_sources``). Raises ``InputError``, also for a line of a stream of more than ``max_line``
+    With several workers, the first split is a small one for the trial. ``split_size``, in bytes,
+    asks for splits of about that size instead. A stream is read as its splits are taken, and
+    ``mapper_for`` then chooses its mapper; ``choose_mappers`` has chosen all others before. Raises
+    ``InputError`` if a source cannot be read or a stream has a line of more than ``max_line``
     bytes.
     """
     trial = iter([pace.trial] if pace.trial and workers > 1 else [])
     for source in sources:
-        if source.size == 0:  # an object, which may be the mark of a directory
+        if source.size == 0:  # such as an object that marks a directory
             continue
         with source.open(tick=tick) as file:
             if source.size is None:
-                size = max(SMALLEST_PIECE, min(split_size or CHUNK, max_line + 1))
+                size = max(SMALLEST_CHUNK, min(split_size or CHUNK, max_line + 1))
                 chunks = read_stream(source, file, size, max_line, tick)
-                yield from _of_stream(source, chunks, mapper_for)
+                yield from _stream_splits(source, chunks, mapper_for)
                 continue
             if split_size is not None:
                 sizes: Iterator[int] = repeat(split_size)
             else:
-                sizes = _sizes(source.size, trial, workers, pace.largest_split)
+                sizes = _split_sizes(source.size, trial, workers, pace.largest_split)
             for start, end in source.format.cut(source, file, sizes, max_line=max_line, tick=tick):
                 yield Split(source, start, end)
 
 
-def _of_stream(
+def _stream_splits(
     source: Source, chunks: Iterator[tuple[int, bytes]], mapper_for: MapperFor | None
 ) -> Iterator[Split]:
-    """Yield a stream's chunks as splits, with what counts it, as its first line says."""
+    """Yield a split for each chunk of a stream. Choose the mapper by the first line."""
     for number, (offset, data) in enumerate(chunks):
         if mapper_for and number == 0:
             source = replace(source, mapper=mapper_for(source.name, first_line_of([data])))
         yield Split(source, offset, offset + len(data), data)
 
 
-def _sizes(size: int, trial: Iterator[int], workers: int, largest: int) -> Iterator[int]:
-    """Yield the sizes wanted of the splits of a source: the trial, if there was none, and more."""
+def _split_sizes(size: int, trial: Iterator[int], workers: int, largest: int) -> Iterator[int]:
+    """Yield the wanted sizes of a source's splits; the first is the trial, unless it was taken."""
     for first in trial:
         size -= first
         yield first
-    yield from _factored(size, workers, largest)
+    yield from _shrinking_sizes(size, workers, largest)
 
 
-def _factored(size: int, workers: int, largest: int) -> Iterator[int]:
-    """Yield the sizes wanted, large ones first and small ones last: so all workers end together.
+def _shrinking_sizes(size: int, workers: int, largest: int) -> Iterator[int]:
+    """Yield wanted sizes, large ones first and small ones last, so that all workers end together.
 
-    Factoring (Hummel, Schonberg and Flynn, 1992): rounds of one split for each worker, each round
-    four fifths of what is left; none is less than a sixteenth of a worker's share of all, because
-    every split costs a partial result. One worker has nobody to wait for.
+    This is factoring (Hummel, Schonberg and Flynn, 1992). Each round has one split for each worker
+    and takes four fifths of the bytes that are left. No split is less than a sixteenth of a
+    worker's share, because every split costs a partial result. For one worker, all splits have the
+    largest size.
     """
-    least = largest if workers == 1 else max(SMALLEST, size // (16 * workers))
+    least = largest if workers == 1 else max(SMALLEST_SPLIT, size // (16 * workers))
     while True:
         wanted = min(largest, max(least, 4 * size // (5 * workers)))
         for _ in range(workers):

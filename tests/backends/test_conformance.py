@@ -309,7 +309,7 @@ class FarAway(ThisProcess):
 
 @promise(
     "Files are refused that the workers of a backend cannot open",
-    broken_by=becomes("mapreduce.splits.plan:_check_reach", "pass"),
+    broken_by=becomes("mapreduce.splits.plan:_check_local_files", "pass"),
 )
 def test_local_files_are_refused_if_the_workers_cannot_open_them(log: Path) -> None:
     with pytest.raises(UsageError, match="do not see the files of this machine"):

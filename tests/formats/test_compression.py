@@ -1,4 +1,4 @@
-"""Compressed inputs give what the plain ones give, and nothing if they are damaged anywhere."""
+"""Compressed inputs give the same result as plain ones; a damaged input gives no result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ from promises import change, promise
 
 from mapreduce import Result, UsageError, run
 from mapreduce.errors import InputError, NothingCountedError, install_hint
-from mapreduce.formats.compressed import LEAST, Compressed, ahead, decompress, first_text
+from mapreduce.formats.compressed import (
+    SMALLEST_PIECE,
+    Compressed,
+    decompress,
+    read_ahead,
+    unpack_head,
+)
 from mapreduce.formats.gzipped import ZlibDecoder
 from mapreduce.formats.table import find_format
 from mapreduce.jobs.flowlogs.job import FlowLogs
@@ -43,7 +49,7 @@ except ImportError:
 else:
 
     def pack_zstd(data: bytes) -> bytes:
-        """Compress with a checksum, without which damage may go unnoticed in this format."""
+        """Compress with a checksum. Without one, damage may go unnoticed in this format."""
         return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
 
     PACK["zstd"] = pack_zstd
@@ -66,7 +72,7 @@ def run_split(inputs: list[Path | str], **options: Any) -> Result:
 
 @pytest.fixture(params=["isal", "zlib"])
 def gzip_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let gzip be read by either library; the name of the one."""
+    """Let either library read gzip; return the name of the library."""
     if request.param == "isal":
         pytest.importorskip("isal", reason="isal is not installed")
     else:
@@ -219,11 +225,11 @@ def test_a_bomb_is_streamed_in_bounded_memory(
 
 def test_of_a_bomb_no_more_is_looked_at_than_of_any_other_file() -> None:
     codec = codec_of(bomb := lzma.compress(bytes(30_000_000)))
-    assert len(first_text(bomb, codec)) <= 2 * LEAST
+    assert len(unpack_head(bomb, codec)) <= 2 * SMALLEST_PIECE
     head = gzip.compress(b"a b\nc", 0) + b"junk"
     gzip_codec = codec_of(head)
-    assert first_text(head, gzip_codec) == b"a b\nc"
-    assert first_text(head[:14], gzip_codec) in (b"", b"a", b"a b\nc"[: len(head) - 10])
+    assert unpack_head(head, gzip_codec) == b"a b\nc"
+    assert unpack_head(head[:14], gzip_codec) in (b"", b"a", b"a b\nc"[: len(head) - 10])
 
 
 def test_a_line_beyond_the_limit_ends_a_compressed_file_too(tmp_path: Path) -> None:
@@ -262,7 +268,7 @@ def test_the_thread_that_works_ahead_ends_with_its_reader() -> None:
             yield b"piece"
 
     before = threading.active_count()
-    pieces = ahead(forever())
+    pieces = read_ahead(forever())
     assert next(pieces) == b"piece"
     pieces.close()
     assert threading.active_count() == before
@@ -273,7 +279,7 @@ def test_what_the_thread_raises_is_raised_where_the_pieces_are_wanted() -> None:
         yield b"piece"
         raise InputError("damaged")
 
-    pieces = ahead(fail())
+    pieces = read_ahead(fail())
     assert next(pieces) == b"piece"
     with pytest.raises(InputError, match="damaged"):
         next(pieces)

@@ -1,4 +1,4 @@
-"""Members of gzip: whatever their headers hold and wherever they lie across the reads."""
+"""Members of gzip are read whatever their headers hold, and however reads cut them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_header_that_there_cannot_be_is_damage(at: int, value: int | None) -> 
 def test_a_member_that_is_cut_off_in_its_header_or_behind_it_is_an_error(size: int) -> None:
     whole = member(b"text" * 9, b"extra", b"name", b"comment", True)
     if size < len(whole):
-        with pytest.raises(InputError, match="gzip: ends before its end"):
+        with pytest.raises(InputError, match="gzip: is incomplete"):
             unpack(whole[:size], 7)
 
 

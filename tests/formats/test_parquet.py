@@ -1,4 +1,4 @@
-"""Parquet gives what the text form of the same records gives, read by row groups and columns."""
+"""Parquet, read by row groups and columns, gives the same result as the same records as text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def record_of(port: int | None, protocol: int | None, status: str | None) -> dic
 
 
 def write(path: Path, records: Iterable[dict[str, Any]], group: int = 7) -> Path:
-    """Write records as AWS does, names with ``_``, in small row groups."""
+    """Write records as AWS does, with ``_`` in names of columns, but in small row groups."""
     columns = {
         name.replace("-", "_"): pa.array(
             [record[name] for record in records], pa.int64() if name in NUMBERS else pa.string()
@@ -151,7 +151,7 @@ def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
     ),
 )
 def test_columns_are_found_by_name_and_never_by_position(tmp_path: Path) -> None:
-    """However they are ordered and written, and whatever else is there."""
+    """The order and types of columns, and other columns, make no difference."""
     columns = {
         "Protocol": [6, 17],
         "__index_level_0__": [53, 53],
@@ -185,7 +185,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="names the field dstport twice"):
         run(FLOWS, [tmp_path / "a.parquet"])
     pq.write_table(table.rename_columns(["x", "x", "x"]), tmp_path / "a.parquet")
-    with pytest.raises(UsageError, match="has several columns x"):
+    with pytest.raises(UsageError, match="has several columns named x"):
         run(count("1"), [tmp_path / "a.parquet"])
 
 
@@ -208,7 +208,7 @@ VALUES = {
 def test_a_value_is_the_text_that_a_log_would_have(
     tmp_path: Path, values: Any, texts: list[bytes]
 ) -> None:
-    """pandas makes floats of integers with a hole in them, and the hole NaN."""
+    """pandas turns a column of integers with missing values into floats and NaN."""
     pq.write_table(pa.table({"x": values}), tmp_path / "a.parquet")
     assert run(count("1"), [tmp_path / "a.parquet"]).counts == Counter(texts)
 
@@ -252,7 +252,9 @@ def test_a_delimiter_of_any_byte_stands_between_values(tmp_path: Path) -> None:
 )
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [[1], [2, 3]]}), tmp_path / "a.parquet")
-    with pytest.raises(UsageError, match=r"a\.parquet: the column x is no single value but list"):
+    with pytest.raises(
+        UsageError, match=r"a\.parquet: the column x has no single values, but list"
+    ):
         run(count("1"), [tmp_path / "a.parquet"])
 
 
@@ -276,7 +278,7 @@ def test_rows_are_numbered_on_from_batch_to_batch(
 
 @promise(
     "A malformed row of Parquet lies where its number in the file says",
-    broken_by=change("mapreduce.formats.format:Block.places", "not self.in_rows", "True"),
+    broken_by=change("mapreduce.formats.format:Block.positions", "not self.in_rows", "True"),
 )
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_malformed_row_lies_where_its_number_in_the_file_says(
@@ -308,7 +310,7 @@ def test_a_value_that_would_be_two_is_an_error(tmp_path: Path, value: str) -> No
 
 @promise(
     "A damaged file of Parquet is one clear error",
-    broken_by=becomes("mapreduce.formats.parquet:_errors", "return (ZeroDivisionError,)"),
+    broken_by=becomes("mapreduce.formats.parquet:_pyarrow_errors", "return (ZeroDivisionError,)"),
 )
 @pytest.mark.parametrize("size", [4, 30, -1])
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, size: int) -> None:
@@ -344,7 +346,7 @@ def test_row_groups_that_are_not_one_behind_the_other_are_damage(
     monkeypatch.setattr(
         "mapreduce.formats.parquet._first_byte", lambda column: next(firsts) if column else 0
     )
-    with pytest.raises(InputError, match="not one behind the other"):
+    with pytest.raises(InputError, match="not in order"):
         run(FLOWS, [path])
 
 

@@ -1,4 +1,4 @@
-"""What cannot be read is refused before any work: what it is, and the command that unpacks it."""
+"""A format that cannot be read is refused before any work, with the command that unpacks it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tar(form: int) -> bytes:
 
 
 def tar_v7() -> bytes:
-    """Return an archive as the first tar wrote it: no ``ustar``, but the sum of the header."""
+    """Return an archive as the first tar wrote it: with a checksum but without ``ustar``."""
     header = bytearray(tar(tarfile.USTAR_FORMAT)[:512])
     header[257:] = bytes(255)
     header[148:156] = b" " * 8
@@ -121,7 +121,7 @@ def test_what_cannot_be_read_is_refused_by_name_with_the_command_that_unpacks_it
 
 @promise(
     "What cannot be read is refused in a stream, too",
-    broken_by=change("mapreduce.formats.table:read_stream", "found.look(...)", "pass"),
+    broken_by=change("mapreduce.formats.table:read_stream", "found.inspect(...)", "pass"),
 )
 @every_kind
 def test_it_is_refused_in_a_stream_too(
@@ -140,9 +140,11 @@ def test_it_is_refused_in_a_stream_too(
     "What cannot be read is refused within a compressed file, too",
     broken_by=[
         change(
-            "mapreduce.formats.compressed:Compressed.look", "_inner(text).look(...)", "(0, None)"
+            "mapreduce.formats.compressed:Compressed.inspect",
+            "_inner_format(text).inspect(...)",
+            "(0, None)",
         ),
-        change("mapreduce.formats.compressed:Compressed.unpack", "inner.look(...)", "pass"),
+        change("mapreduce.formats.compressed:Compressed.unpack", "inner.inspect(...)", "pass"),
     ],
 )
 @every_kind
@@ -160,7 +162,7 @@ def test_it_is_refused_where_it_is_compressed_once_more(
 
 
 def test_a_form_that_shows_only_behind_the_head_is_refused_by_the_worker(tmp_path: Path) -> None:
-    """Of bzip2 a whole block must be read before it tells anything."""
+    """A decoder of bzip2 returns nothing before it has read a whole block."""
     import bz2
     import random
 

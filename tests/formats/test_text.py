@@ -1,4 +1,4 @@
-"""Plain text: cuts are found near where they are wanted, long lines lie where errors say."""
+"""Plain text is cut near the wanted offsets; errors give the offsets of long lines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def cut(data: bytes, size: int, max_line: int) -> tuple[list[tuple[int, int]], R
     broken_by=change("mapreduce.formats.text:_next_line", "position - offset > max_line", "False"),
 )
 def test_a_line_that_is_too_long_is_not_looked_for_to_its_end() -> None:
-    """A file of one line, such as an image of a disk, is not read as a whole to plan its splits."""
+    """To plan splits, a file of one line, such as a disk image, is not read to its end."""
     max_line = 200_000
     ranges, file = cut(bytes(5_000_000), 1000, max_line)
     assert ranges == [(0, 5_000_000)]

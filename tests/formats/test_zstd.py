@@ -1,4 +1,4 @@
-"""Frames of zstd: those that hold no text are passed over, those that cannot be read are named."""
+"""Skippable frames of zstd are skipped; frames that cannot be read are refused by name."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ def test_what_a_later_frame_needs_is_told_too(tmp_path: Path) -> None:
 
 def test_what_stands_behind_a_frame_and_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "log.zst").write_bytes(zstd.compress(LOG) + b"junk that is no frame")
-    with pytest.raises(InputError, match="zstd: is followed by something else"):
+    with pytest.raises(InputError, match="zstd: other bytes follow its end"):
         run(count("7"), [tmp_path / "log.zst"])

@@ -200,7 +200,7 @@ TEXT = "a b\nc d\n"
 @promise(
     "A UTF-8 byte order mark is dropped",
     broken_by=change(
-        "mapreduce.formats.text:Text.look", "head.data.removeprefix(BOM_UTF8)", "head.data"
+        "mapreduce.formats.text:Text.inspect", "head.data.removeprefix(BOM_UTF8)", "head.data"
     ),
 )
 @pytest.mark.parametrize("workers", [1, 2])
@@ -233,7 +233,7 @@ FOREIGN = {
 
 @promise(
     "UTF-16, an archive and the like are refused by name, with what to do",
-    broken_by=becomes("mapreduce.formats.refused:Refused.look", "return 0, None"),
+    broken_by=becomes("mapreduce.formats.refused:Refused.inspect", "return 0, None"),
 )
 @pytest.mark.parametrize(("name", "data"), FOREIGN.items(), ids=FOREIGN)
 @pytest.mark.parametrize("stream", [False, True])

@@ -72,7 +72,7 @@ def test_a_list_in_another_encoding_is_refused_by_name(encoding: str, name: str)
 
 @promise(
     "What is wrong in a list of inputs is told with its line",
-    broken_by=becomes("mapreduce.inputs.names:blamed_on", "return error"),
+    broken_by=becomes("mapreduce.inputs.names:with_list_line", "return error"),
 )
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(

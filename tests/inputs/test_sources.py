@@ -54,7 +54,7 @@ def test_what_is_no_path_is_one_clear_line(inputs: Any) -> None:
 @promise(
     "The lines of an open file are not taken for names of inputs",
     broken_by=change(
-        "mapreduce.inputs.sources:_checked", "not isinstance(inputs, Iterable) or ...", "False"
+        "mapreduce.inputs.sources:_as_list", "not isinstance(inputs, Iterable) or ...", "False"
     ),
 )
 @pytest.mark.usefixtures("here")
@@ -81,7 +81,9 @@ def one_inode_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @promise(
     "Equal inode numbers are no proof of one file",
-    broken_by=change("mapreduce.inputs.once:Once.is_new", "_real(path) in known or ...", "True"),
+    broken_by=change(
+        "mapreduce.inputs.seen_files:SeenFiles.is_new", "_real(path) in known or ...", "True"
+    ),
 )
 @pytest.mark.usefixtures("here", "one_inode_number")
 def test_equal_inode_numbers_are_no_proof_of_one_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +132,7 @@ def test_a_source_is_not_taken_for_a_list_or_a_pattern() -> None:
 
 @promise(
     "A run does not count its own files",
-    broken_by=becomes("mapreduce.inputs.own:own_among", "return []"),
+    broken_by=becomes("mapreduce.inputs.own_files:own_files", "return []"),
 )
 @pytest.mark.usefixtures("here")
 def test_a_run_does_not_count_its_own_files() -> None:

@@ -1,4 +1,4 @@
-"""Many small splits are few tasks, and each is in exactly one of them."""
+"""Many small splits become few tasks, and each split is in exactly one task."""
 
 from __future__ import annotations
 

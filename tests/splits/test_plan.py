@@ -1,4 +1,4 @@
-"""One place decides how work is cut and who counts, and it can say why."""
+"""The plan decides how work is cut and which processes count, and it explains why."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _parallel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a second process pay from the first byte on."""
+    """Set a pace at which a second process saves time for any input."""
     monkeypatch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: Pace(1, 512 << 20))
 
 
@@ -70,7 +70,7 @@ def lambda_job() -> KeyCount:
 
 @promise(
     "What cannot be sent to other processes counts in one, and the run says why",
-    broken_by=becomes("mapreduce.backends.travel:why_stuck", "return None"),
+    broken_by=becomes("mapreduce.backends.sending:why_not_sendable", "return None"),
 )
 @pytest.mark.usefixtures("_parallel")
 def test_a_lambda_counts_in_one_process_however_large_the_input_is(log: Path) -> None:
@@ -104,7 +104,7 @@ print(found.stats.workers, found.counts[b"a"], found.notes)
 
 @promise(
     "A function of a notebook counts in one process",
-    broken_by=change("mapreduce.backends.travel:why_stuck", "b'__main__' in data", "False"),
+    broken_by=change("mapreduce.backends.sending:why_not_sendable", "b'__main__' in data", "False"),
 )
 def test_a_function_of_a_notebook_counts_in_one_process(log: Path, tmp_path: Path) -> None:
     script = tmp_path / "notebook.py"

@@ -1,4 +1,4 @@
-"""A line belongs to the split that holds its first byte; the joined splits are the file."""
+"""A line belongs to the split that holds its first byte; all splits together are the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StopError(Exception):
 
 
 def ignore(_size: int) -> None:
-    """Be a tick that does nothing."""
+    """Do nothing, as a tick."""
 
 
 def splits_of(
@@ -59,7 +59,7 @@ def line_starts(data: bytes) -> list[int]:
 def test_a_line_belongs_to_the_split_that_holds_its_first_byte(
     write_logs: WriteLogs, data: bytes, size: int
 ) -> None:
-    """Each cut is where the first line starts that does not start before the wanted offset."""
+    """Each cut is at the first start of a line at or after the wanted offset."""
     starts, end = line_starts(data), 0
     for part in splits_of(*write_logs(data), size=size):
         assert part.start == end
@@ -80,7 +80,7 @@ def test_splits_of_no_given_size_are_the_file_and_become_smaller(
     smallest, more, trial = drawn
     largest = smallest + more
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split, "SMALLEST", smallest)
+        patch.setattr(split, "SMALLEST_SPLIT", smallest)
         pace = Pace(1, largest, trial)
         parts = list(splits_of(*write_logs(data), size=None, workers=workers, pace=pace))
     assert [part.start for part in parts] == [0, *(part.end for part in parts[:-1])]
@@ -140,13 +140,13 @@ def test_a_file_that_was_replaced_is_an_error(write_logs: WriteLogs) -> None:
 
 
 def check_stream(parts: list[Split], data: bytes, start: int, size: int) -> None:
-    """Check that the parts are a stream's bytes from ``start``, in whole lines of about a size."""
+    """Check that the parts are a stream from ``start``, in whole lines of about ``size`` bytes."""
     bodies = [part.data or b"" for part in parts]
     assert b"".join(bodies) == data[start:]
     assert all(bodies)
     assert all(body.endswith(b"\n") for body in bodies[:-1])
     longest = max((len(line) + 2 for _offset, line in lines_of(data)), default=0)
-    assert all(len(body) < max(size, split.SMALLEST_PIECE) + longest for body in bodies)
+    assert all(len(body) < max(size, split.SMALLEST_CHUNK) + longest for body in bodies)
     assert [part.start for part in parts] == [start, *(part.end for part in parts)][: len(parts)]
     assert [part.size for part in parts] == [len(body) for body in bodies]
 
@@ -173,7 +173,7 @@ def test_a_redirected_file_is_read_from_where_it_was_left(
 def test_a_pipe_that_brings_little_by_little_is_split_into_whole_lines(
     pieces: list[bytes], size: int
 ) -> None:
-    """The writer writes one piece, or closes, each time that the reader is about to wait."""
+    """Each time the reader is about to wait, the writer writes one piece or closes the pipe."""
     reading, writing = os.pipe()
     left = iter(pieces)
 
@@ -207,7 +207,7 @@ def test_waiting_for_a_silent_pipe_can_be_stopped(read_stdin: ReadStdin) -> None
 
 
 def test_a_stream_is_read_only_as_far_as_splits_are_taken(read_stdin: ReadStdin) -> None:
-    """And as far as it takes to tell its format."""
+    """It is also read as far as is needed to find its format."""
     reading, writing = os.pipe()
     lines = b"line %03d\n" * 200 % tuple(range(200))
     with open(writing, "wb", buffering=0) as end:  # noqa: PTH123

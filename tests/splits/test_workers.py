@@ -1,4 +1,4 @@
-"""Who counts is chosen by what pays, and what is counted does not depend on it."""
+"""The number of processes is chosen by what is fastest; the result does not depend on it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ needs_native = pytest.mark.skipif(not kernel.VARIANTS, reason="the native kernel
 
 @pytest.fixture
 def run_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
-    """Return ``run`` of the count job over some bytes, with a pace as if they were many more."""
+    """Return ``run`` of the count job, with a pace that treats a few bytes like many."""
 
     def run_it(data: bytes, pace: Pace, **options: Any) -> Result:
         monkeypatch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: pace)
@@ -60,7 +60,7 @@ def test_there_is_no_trial_where_none_is_wanted(
 
 @pytest.mark.skipif(kernel.NAME == "pure", reason="only packed counts are weighed")
 def test_compressed_inputs_are_not_tried(run_with: Callable[..., Result], tmp_path: Path) -> None:
-    """Their counts are large compared with them, not with their lines."""
+    """The packed counts are large compared with compressed bytes, but not with the text."""
     found = run_with(gzip.compress(EVER_NEW), Pace(1, 1 << 30, trial=10**9))
     assert found.stats.workers == 2
     assert found.counts == count_fields(EVER_NEW, b" ", (1,), None).keys

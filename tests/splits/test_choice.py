@@ -1,4 +1,4 @@
-"""What a job refuses is refused before the first line of any input is counted."""
+"""An input that the job refuses is refused before any line of any input is counted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mapreduce import KeyCount, LineMapper, UsageError, run
 from mapreduce.inputs.local import Files
 from mapreduce.inputs.sources import find_sources
 from mapreduce.mapping.mapper import Mapper
-from mapreduce.splits.fitting import fit_sources
+from mapreduce.splits.choice import choose_mappers
 
 
 def fail(line: bytes) -> bytes:
-    """Count a line, which no test of a refused input may come to."""
+    """Count a line. Tests of refused inputs must not reach this function."""
     raise AssertionError(line)
 
 
@@ -41,7 +41,7 @@ PICKY = Picky(LineMapper(fail), "x.csv", ("Key", "Count"))
 
 @promise(
     "An input that the job refuses is refused before any line is counted",
-    broken_by=change("mapreduce.splits.plan:make_plan", "fit_sources(...)", "[*sources]"),
+    broken_by=change("mapreduce.splits.plan:make_plan", "choose_mappers(...)", "[*sources]"),
 )
 @pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 2, "split_size": 1}], ids=str)
 @pytest.mark.parametrize("packed", [False, True])
@@ -59,7 +59,7 @@ def test_the_first_line_is_seen_once_however_long_it_is(write_logs: WriteLogs) -
     job = replace(PICKY, seen=[])
     long = b"x" * 10_000
     paths = write_logs(b"a\nb", long + b"\ny\n", b"z" * 40_000, b"\n", b"\xef\xbb\xbfbom\r\n")
-    fitted = fit_sources(find_sources(paths), job.mapper_for, lambda _size: None)
+    fitted = choose_mappers(find_sources(paths), job.mapper_for, lambda _size: None)
     assert [line for _name, line in job.seen] == [b"a", long, b"z" * (16 << 10), b"", b"bom\r"]
     assert {source.mapper for source in fitted} == {job.mapper}
     assert {source.line for source in fitted} == {None}
@@ -70,7 +70,7 @@ def test_a_stream_is_refused_when_its_first_line_is_there(
 ) -> None:
     (path,) = write_logs(b"refused\n")
     read_stdin(path)
-    assert fit_sources(find_sources("-"), PICKY.mapper_for, lambda _size: None)[0].mapper is None
+    assert choose_mappers(find_sources("-"), PICKY.mapper_for, lambda _size: None)[0].mapper is None
     with pytest.raises(UsageError, match="standard input: is refused"):
         run(PICKY, "-")
 
@@ -80,11 +80,11 @@ def test_a_source_whose_first_line_is_known_is_not_opened_again(
 ) -> None:
     sources = find_sources(write_logs(b"a\n", b"b\n", gzip.compress(b"c\n")))
     monkeypatch.setattr(Files, "open", fail)
-    assert len(fit_sources(sources, PICKY.mapper_for, lambda _size: None)) == 3
+    assert len(choose_mappers(sources, PICKY.mapper_for, lambda _size: None)) == 3
 
 
 class Slow(Files):
-    """A store with threads, as that of a server is."""
+    """A store whose client starts threads, as a store on a server does."""
 
     has_threads = True
 
@@ -93,7 +93,7 @@ def test_sources_of_a_server_keep_their_order_and_can_be_stopped(write_logs: Wri
     paths = write_logs(*(b"%d " % n + b"x" * 1000 + b"\n" for n in range(50)))
     sources = [replace(source, store=Slow(), line=None) for source in find_sources(paths)]
     job = replace(PICKY, seen=[])
-    fitted = fit_sources(sources, job.mapper_for, lambda _size: None)
+    fitted = choose_mappers(sources, job.mapper_for, lambda _size: None)
     assert [source.path for source in fitted] == [str(path) for path in paths]
     assert {line.partition(b" ")[0] for _name, line in job.seen} == {b"%d" % n for n in range(50)}
 
@@ -101,4 +101,4 @@ def test_sources_of_a_server_keep_their_order_and_can_be_stopped(write_logs: Wri
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_sources(sources, job.mapper_for, stop)
+        choose_mappers(sources, job.mapper_for, stop)
