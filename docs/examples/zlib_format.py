@@ -12,10 +12,10 @@ from mapreduce.formats.compressed import Compressed, Decoder
 
 
 class Zlib(Compressed):
-    """The base class streams, verifies and cuts; a codec says how it begins and what decodes it."""
+    """zlib. The base class does the rest: a codec says how its data begins and what decodes it."""
 
     name: ClassVar[str] = "zlib"  # type: ignore[misc]
-    begins: ClassVar[bytes | None] = b"x"
+    first_bytes: ClassVar[bytes | None] = b"x"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith((b"x\x01", b"x\x9c", b"x\xda"))

@@ -112,7 +112,7 @@ def test_a_function_of_a_notebook_counts_in_one_process(log: Path, tmp_path: Pat
     command = [sys.executable, str(script), str(log)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("1 1000 ['counted in one process: other processes do not find")
+    assert done.stdout.startswith("1 1000 ['counted in one process: other processes cannot import")
 
 
 def run_in_daemon(path: str) -> tuple[int, int]:
