@@ -1,1 +1,1 @@
-"""Where functions run; nothing here knows of counting."""
+"""Run functions somewhere: in this process, in worker processes, or in the caller's pool."""

@@ -5,9 +5,9 @@ are unfinished, waits for some to finish, and submits more. The result of a call
 computed until it is fetched; a later call may name it by its handle, so that two partial results
 can be merged by a worker without passing through the parent.
 
-To write one, write a class with the members of ``Backend`` and run the conformance suite
-(tests/backends/test_conformance.py) on it. That suite has a complete one, of under a page, over
-``concurrent.futures``.
+To add a backend, write a class with the members of ``Backend`` and run the conformance suite on it
+(tests/backends/test_conformance.py). The suite contains a complete backend for the executors of
+``concurrent.futures``, which is shorter than a page.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Reporting(Protocol):
-    """What a backend may have besides, so that a progress bar moves while calls run."""
+    """An optional member of a backend: with it, the progress bar moves while calls run."""
 
     def progress(self, handle: Handle, /) -> int:
         """Return how much an unfinished call has reported so far (see ``report``); 0 if unknown.
@@ -82,25 +82,25 @@ class Reporting(Protocol):
 
 
 def progress_of(backend: Backend) -> Callable[[Handle], int]:
-    """Return what tells how far a call has come; it gives 0 if the backend does not know."""
+    """Return a function that says how far a call has come, or 0 if the backend does not know."""
     return backend.progress if isinstance(backend, Reporting) else lambda _handle: 0
 
 
 def can_start_processes() -> bool:
-    """Return whether this process may have children.
+    """Return whether this process may start other processes.
 
-    A daemonic one may not: a worker of a ``multiprocessing.Pool``, or of Celery.
+    A daemonic process may not, such as a worker of a ``multiprocessing.Pool`` or of Celery.
     """
     process = sys.modules.get("multiprocessing.process")  # imported in every such worker
     return process is None or not process.current_process().daemon
 
 
 def adapt_backend(given: object) -> Backend:
-    """Return the caller's backend, or one that runs calls in the caller's Pool.
+    """Return the given backend, or a backend for the given Pool of ``multiprocessing``.
 
-    The Pool is one of the standard library's ``multiprocessing``. Raises ``UsageError``.
+    Raises ``UsageError`` for anything else.
     """
-    pools = sys.modules.get("multiprocessing.pool")  # not imported: nobody has made a Pool
+    pools = sys.modules.get("multiprocessing.pool")  # if it is not imported, no Pool exists
     if pools is not None and isinstance(given, pools.Pool):
         from mapreduce.backends.standard_pool import StandardPool  # noqa: PLC0415 - needs Pool
 

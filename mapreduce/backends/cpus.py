@@ -1,8 +1,8 @@
-"""How many CPUs this process may use: its affinity, and the quota of its control group.
+"""Find out how many CPUs this process may use, by its affinity and the quota of its control group.
 
-A container with half a CPU sees all CPUs of its machine; to start a process for each of them would
-make every one of them wait. Sources: the kernel's documentation of ``cpu.max`` (cgroup v2) and of
-``cpu.cfs_quota_us`` (v1).
+A container with half a CPU sees all CPUs of its machine. If one process were started for each of
+them, all would be slowed down. Sources: the kernel's documentation of ``cpu.max`` (cgroup v2) and
+of ``cpu.cfs_quota_us`` (v1).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MEMBERSHIP: Final = Path("/proc/self/cgroup")
 
 
 def usable_cpus(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int:
-    """Return how many CPUs this process may use; a part of one counts as a whole one."""
+    """Return how many CPUs this process may use. A fraction counts as a whole CPU."""
     if hasattr(os, "sched_getaffinity"):
         cpus = len(os.sched_getaffinity(0))
     else:
@@ -29,26 +29,28 @@ def usable_cpus(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int:
 
 
 def _quotas(root: Path, membership: Path) -> Iterator[float]:
-    """Yield the quota, in CPUs, of each control group that this process is in, and of those above.
+    """Yield the quota, in CPUs, of each control group of this process and of the groups above.
 
-    A system without control groups has none.
+    On a system without control groups, yield nothing.
     """
     with suppress(OSError):
         for line in membership.read_text().splitlines():
             _number, controllers, name = line.split(":", 2)
             if controllers == "":
-                yield from _along(root, name, _quota_v2)
+                yield from _quotas_upwards(root, name, _quota_v2)
             elif "cpu" in controllers.split(","):
                 for mount in (root / controllers, root / "cpu"):
-                    yield from _along(mount, name, _quota_v1)
+                    yield from _quotas_upwards(mount, name, _quota_v1)
 
 
-def _along(mount: Path, name: str, quota_of: Callable[[Path], float | None]) -> Iterator[float]:
-    """Yield the quotas of a group and of all groups above it, as far as they can be seen."""
+def _quotas_upwards(
+    mount: Path, name: str, quota_of: Callable[[Path], float | None]
+) -> Iterator[float]:
+    """Yield the quotas of a group and of all groups above it that are visible."""
     group = PurePosixPath(name)
     for each in (group, *group.parents):
         directory = mount / str(each).lstrip("/")
-        with suppress(OSError, ValueError):  # not mounted, or not there: a container sees its own
+        with suppress(OSError, ValueError):  # a container sees only its own group
             quota = quota_of(directory)
             if quota is not None:
                 yield quota

@@ -1,4 +1,4 @@
-"""A pool of worker processes that no killed worker can hang.
+"""A pool of worker processes that does not hang when a worker is killed.
 
 ::
 
@@ -8,12 +8,12 @@
 
 ``multiprocessing.Pool`` loses the task of a killed worker and waits for it for ever (CPython
 gh-66587), and its ``terminate`` can hang on a killed idle one (gh-73945), because its workers share
-a pipe. Here each worker has a pipe of its own and holds one task at a time, so the parent always
-knows what a dead one held. An end of file on its pipe is the one sign of a death, busy or idle.
+a pipe. Here each worker has its own pipe and holds one task at a time, so the parent always knows
+which task a dead worker held. The end of file on its pipe shows that a worker, busy or idle, died.
 
-An answer is kept in the parent as the bytes that the worker has pickled. They are passed on to the
-worker that needs them, and unpickled in the parent only when somebody fetches them. The parent is
-one thread; no lock is held by anyone.
+The parent keeps an answer as the bytes that the worker has pickled. It passes them on to the worker
+that needs them, and unpickles them only when the engine fetches the result. The parent uses one
+thread and no locks.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from mapreduce.backends.worker import ERROR, REPORT, packed_call, result_of, sen
 from mapreduce.errors import WorkerLostError
 
 ATTEMPTS: Final = 4
-"""Workers that a task may cost before the run gives up, as in Hadoop and Spark."""
+"""The run fails when one task has killed this many workers, as in Hadoop and Spark."""
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A handle: a call on its way to a worker, or the answer of the worker that has run it."""
+    """A handle: first a call for a worker, later the worker's answer."""
 
     title: str
     call: bytes
@@ -63,10 +63,9 @@ class _Worker:
 
 
 class Pool:
-    """Up to ``processes`` workers, started as tasks come. See ``Backend``.
+    """Up to ``processes`` workers, each started when a task needs it. See ``Backend``.
 
-    Leaving the ``with`` block kills all workers. Raises ``ValueError`` for arguments that cannot
-    be.
+    Leaving the ``with`` block kills all workers. Raises ``ValueError`` for invalid arguments.
     """
 
     sees_local_files = True
@@ -78,7 +77,7 @@ class Pool:
         self._context = context_of(start_method)
         self._workers: dict[Connection, _Worker] = {}
         self._waiting: deque[Task] = deque()
-        self._most = self.workers
+        self._limit = self.workers
         self._closed = False
 
     def __enter__(self) -> Pool:
@@ -93,10 +92,10 @@ class Pool:
         self.close()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Task:
-        """Give a call to an idle worker, or to a new one; it waits if all workers are busy.
+        """Send a call to an idle or new worker, or queue it if all workers are busy.
 
-        The result that a handle among the arguments names is passed on as its worker has pickled
-        it. Raises whatever pickling the other arguments raises.
+        A handle among the arguments stands for its result, which is passed on as pickled bytes.
+        Raises whatever pickling the other arguments raises.
         """
         if self._closed:
             raise ValueError("the pool is closed")
@@ -111,67 +110,67 @@ class Pool:
         return task
 
     def wait(self, seconds: float, /) -> list[Task]:
-        """Return the tasks that workers have answered; run those of dead workers again.
+        """Return the tasks that workers have answered; run the tasks of dead workers again.
 
         Raises ``TaskError`` if a call has raised (a ``MapReduceError`` as itself), and
-        ``WorkerLostError`` if a task has cost four workers.
+        ``WorkerLostError`` if a task has killed ``ATTEMPTS`` workers.
         """
-        self._dispatch()  # also what dead workers have left
+        self._dispatch()  # includes the tasks of dead workers
         if not self._busy():
             return []
         ready = cast(list[Connection], wait(list(self._workers), timeout=seconds))
         for connection in () if ready else self._dead():
-            self._bury(connection)
+            self._requeue_task_of(connection)
         return [task for connection in ready if (task := self._receive(connection))]
 
     def fetch(self, task: Task, /) -> Any:
-        """Unpickle the result of a task; raises ``TaskError`` if that raises."""
+        """Unpickle the result of a task. Raises ``TaskError`` if unpickling fails."""
         return result_of(task.answer)
 
     def progress(self, task: Task, /) -> int:
-        """Return how far any worker has come with a task, also one that was killed since."""
+        """Return the furthest progress of any worker with a task, even of one that was killed."""
         return task.reported
 
     def cancel(self) -> None:
-        """Forget the unfinished tasks, and kill the workers that are at them."""
+        """Forget the unfinished tasks, and kill the workers that run them."""
         self._waiting.clear()
         for connection in self._busy():
-            self._dismiss(connection)
+            self._remove(connection)
 
     def close(self) -> None:
-        """Kill all workers and wait until they are gone."""
+        """Kill all workers and wait until they have ended."""
         self._closed = True
         for worker in self._workers.values():
-            worker.process.kill()  # all at once
+            worker.process.kill()  # first kill all, then wait for each
         for connection in list(self._workers):
-            self._dismiss(connection)
+            self._remove(connection)
 
     def _busy(self) -> list[Connection]:
         return [connection for connection, worker in self._workers.items() if worker.task]
 
     def _dispatch(self) -> None:
-        """Give the waiting tasks to idle workers, and to new ones while there may be more."""
+        """Send the waiting tasks to idle workers, and to new workers up to the limit."""
         idle = [connection for connection, worker in self._workers.items() if not worker.task]
-        while self._waiting and (idle or len(self._workers) < self._most):
+        while self._waiting and (idle or len(self._workers) < self._limit):
             was_idle = bool(idle)
-            connection = idle.pop() if was_idle else self._hire()
+            connection = idle.pop() if was_idle else self._start_worker()
             if connection is None:
                 return
             task = self._workers[connection].task = self._waiting.popleft()
             try:
                 task.send(connection)
-            except OSError:  # the end of file that follows brings the task back
-                task.lost -= was_idle  # it died idle: no fault of this task
+            except OSError:  # the worker is dead; the end of file on its pipe will requeue the task
+                task.lost -= was_idle  # an idle worker died: the task has not killed it
 
     def _receive(self, connection: Connection) -> Task | None:
-        """Return the task that a worker has answered, or raise its error.
+        """Return the task that a worker has answered, or raise the error in the answer.
 
-        Note what the worker reports, and bury a dead worker.
+        Return ``None`` if the worker has reported progress or is dead.
         """
         try:
             answer = connection.recv_bytes()
         except (EOFError, OSError):
-            self._bury(connection)
+            self._requeue_task_of(connection)
             return None
         worker = self._workers[connection]
         task = cast(Task, worker.task)
@@ -185,37 +184,40 @@ class Pool:
         return task
 
     def _dead(self) -> list[Connection]:
-        """Return the workers that are gone although a child of theirs still holds the pipe."""
+        """Return the dead workers whose pipes are still open, because a child holds them open."""
         workers = self._workers.items()
         return [connection for connection, worker in workers if not worker.process.is_alive()]
 
-    def _bury(self, connection: Connection) -> None:
-        """Put a dead worker's task back to the front; give up on one that keeps killing."""
-        task = self._dismiss(connection)
+    def _requeue_task_of(self, connection: Connection) -> None:
+        """Remove a dead worker and put its task first in the queue.
+
+        Raises ``WorkerLostError`` if the task has killed ``ATTEMPTS`` workers.
+        """
+        task = self._remove(connection)
         if task is None:
             return
         task.lost += 1
         if task.lost >= ATTEMPTS:
             raise WorkerLostError(
                 f"{task.title}: killed {task.lost} workers, one after the other; "
-                "look at these bytes, or for too little memory"
+                "check these bytes of the input, and whether there is enough memory"
             )
         self._waiting.appendleft(task)
 
-    def _dismiss(self, connection: Connection) -> Task | None:
+    def _remove(self, connection: Connection) -> Task | None:
         worker = self._workers.pop(connection)
         connection.close()
-        worker.process.end()  # its pipe may have ended before the process has
+        worker.process.end()  # the pipe may have ended before the process
         return worker.task
 
-    def _hire(self) -> Connection | None:
-        """Start a worker; if the system allows no more processes, go on with those that there are.
+    def _start_worker(self) -> Connection | None:
+        """Start a worker. If the system allows no more processes, return ``None`` from now on.
 
-        Raises ``WorkerLostError`` if it allows none, or if four in a row die before they have
-        begun.
+        Raises ``WorkerLostError`` if the system does not allow even one, or if ``ATTEMPTS`` workers
+        in a row die while they start.
         """
         for attempt in range(ATTEMPTS):
-            time.sleep(0.1 * attempt)  # a fork server that was killed is not gone at once
+            time.sleep(0.1 * attempt)  # a fork server that was killed needs time to end
             try:
                 with suppress(ConnectionError, EOFError, ProcessLookupError):
                     ours, process = start_worker(self._context, list(self._workers))
@@ -227,6 +229,8 @@ class Pool:
                         f"no process can be started: {error.strerror or error}; "
                         "allow more processes, or use one worker (-j 1), which needs none"
                     ) from error
-                self._most = len(self._workers)
+                self._limit = len(self._workers)
                 return None
-        raise WorkerLostError(f"{ATTEMPTS} workers died while they were started")
+        raise WorkerLostError(
+            f"{ATTEMPTS} workers died while they were started; run again, or with -j 1"
+        )

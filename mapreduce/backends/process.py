@@ -1,7 +1,7 @@
-"""A worker process of the Pool: how it is started, whether it lives, how it ends.
+"""Start a worker process of the Pool, check whether it is alive, and end it.
 
-While processes are started, signals are blocked, so that no worker ever runs the parent's handlers,
-and new interpreters are told not to import from the current directory.
+Signals are blocked while a process starts, so that no worker runs the signal handlers of the
+parent. New interpreters are told not to import from the current directory.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ from typing import Any, Final, cast
 from mapreduce.backends.worker import SAFE_PATH, SIGNALS, set_variable, work
 
 LONGEST_TMPDIR: Final = 103 - len("/pymp-12345678/listener-12345678")
-"""A socket's path has at most 103 bytes on some systems, 107 on Linux."""
+"""The longest temporary directory for a fork server's socket.
+
+The path of a socket has at most 103 bytes on some systems, 107 on Linux.
+"""
 
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """A process; ``pidfd`` is -1 unless it is another one's child.
+    """A process. ``pidfd`` refers to it if it is the child of a fork server, else it is -1.
 
-    Of a fork server's child ``multiprocessing`` knows only what the server says of it. When the
-    server was killed it takes the child for dead, and would not kill it any more.
+    ``multiprocessing`` asks the fork server about its children. If the server was killed, it
+    regards them as dead and would not kill them. So these processes are watched by ``pidfd``.
     """
 
     process: BaseProcess
@@ -56,7 +59,7 @@ class WorkerProcess:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill the process if it is not dead yet, and wait until it is gone."""
+        """Kill the process if it is still alive, and wait until it has ended."""
         self.kill()
         if self.pidfd >= 0:
             wait([self.pidfd])
@@ -68,23 +71,27 @@ class WorkerProcess:
 def start_worker(
     context: BaseContext, others: Sequence[Connection]
 ) -> tuple[Connection, WorkerProcess]:
-    """Start a worker; return the parent's end of its pipe. A fork inherits the ``others``."""
+    """Start a worker; return the parent's end of its pipe, and the process.
+
+    ``others`` are the ends of the pipes to other workers, which a forked worker must close.
+    """
     ours, theirs = context.Pipe()
     method = context.get_start_method()
     inherited = [*others, ours] if method == "fork" else []
     process = cast(Any, context).Process(
         target=work, args=(theirs, inherited, os.environ.get(SAFE_PATH)), daemon=True
     )
-    prepared = nullcontext() if method == "fork" else _helpers_prepared()
+    prepared = nullcontext() if method == "fork" else _safe_path_set()
     with theirs, prepared, _signals_blocked():
         process.start()
         return ours, WorkerProcess.of(process, method)
 
 
 def context_of(start_method: str | None) -> BaseContext:
-    """Return the context asked for; by default fork where it is safe: Linux, no other thread.
+    """Return the context of a start method; by default fork where that is safe.
 
-    Where the path of a fork server's socket would be too long, new interpreters are spawned.
+    Forking is safe on Linux if this process has no other thread. If the path of the fork server's
+    socket would be too long, new interpreters are spawned.
     """
     if start_method is None and sys.platform == "linux":
         start_method = "fork" if threading.active_count() == 1 else "forkserver"
@@ -97,18 +104,18 @@ def context_of(start_method: str | None) -> BaseContext:
 
 
 @contextmanager
-def _helpers_prepared() -> Iterator[None]:
-    """Start new interpreters that do not import from the current directory.
+def _safe_path_set() -> Iterator[None]:
+    """Keep new interpreters from importing from the current directory.
 
-    So ``multiprocessing`` starts its fork server and resource tracker, too. It warns of a tracker
-    that somebody has killed; nothing of ours was in its care.
+    This includes the fork server and the resource tracker of ``multiprocessing``. Its warning about
+    a killed tracker is hidden: this package leaves nothing to the tracker.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "resource_tracker: process died", UserWarning)
-            resource_tracker.ensure_running()  # here, because it unblocks signals
+            resource_tracker.ensure_running()  # before signals are blocked: it unblocks them
             yield
     finally:
         set_variable(SAFE_PATH, before)

@@ -1,7 +1,7 @@
-"""How a running call tells the backend how much of its work it has done.
+"""Report the progress of a running call to the backend.
 
-A function that a backend runs may call ``report`` as often as it likes. Nothing happens unless the
-backend listens, and the backend hears of it no more than four times a second.
+A function that a backend runs may call ``report`` as often as it likes. If the backend listens, it
+is told at most four times a second.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 PERIOD: Final = 0.25
-"""Seconds between two reports of one call at least."""
+"""The least number of seconds between two messages about one call."""
 
 
 @dataclass(slots=True)
 class _Listener:
-    """Who is told of the running call, when the next time, and how much the call has done."""
+    """Who is told about the running call, when next, and how much the call has done."""
 
     tell: Callable[[int], object]
     due: float
@@ -29,7 +29,7 @@ _listener: _Listener | None = None
 
 
 def report(number: int) -> None:
-    """Say that the running call has done so much more of its work, in any unit."""
+    """Report that the running call has done ``number`` more units of its work, such as bytes."""
     listener = _listener
     if listener is None:
         return
@@ -42,8 +42,8 @@ def report(number: int) -> None:
 
 @contextmanager
 def listening(tell: Callable[[int], object]) -> Iterator[None]:
-    """Call ``tell`` now and then with the sum of what is reported meanwhile in this process."""
-    global _listener  # noqa: PLW0603 - a function knows nothing of the backend that runs it
+    """Within the block, call ``tell`` now and then with the sum of all reports in this process."""
+    global _listener  # noqa: PLW0603 - ``report`` has no other way to the backend
     before = _listener
     _listener = _Listener(tell, time.monotonic() + PERIOD)
     try:

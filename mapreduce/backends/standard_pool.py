@@ -1,7 +1,7 @@
-"""A backend over a Pool of the standard library that the caller has made and will close.
+"""A backend for a Pool of the standard library, which the caller has made and will close.
 
 ``multiprocessing.Pool`` loses the task of a killed worker and waits for it for ever (CPython
-gh-66587). Here the run ends with an error instead, as soon as a worker is seen to have died.
+gh-66587). Here the run ends with an error as soon as a dead worker is found.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from mapreduce.errors import WorkerLostError
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A handle."""
+    """A handle of a call."""
 
     result: AsyncResult[Any] | None = None
 
     def value(self) -> Any:
-        """Return the call's result, or raise what it has raised."""
+        """Return the result of the call, or raise what the call raised."""
         return cast("AsyncResult[Any]", self.result).get()
 
 
@@ -35,13 +35,13 @@ class StandardPool:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.workers: int = cast(Any, pool)._processes  # noqa: SLF001 - there is no other way
-        self.capacity = 2 * self.workers  # so that none waits for the next call
+        self.capacity = 2 * self.workers  # so that no worker waits for the next call
         self._processes: dict[int, BaseProcess] = {}
         self.cancel()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Call:
-        """Hand a call to the pool; results that it needs pass through this process."""
-        self._note_workers()
+        """Give a call to the pool. Results among its arguments pass through this process."""
+        self._remember_workers()
         call, finished = Call(), self._finished
         values = [arg.value() if isinstance(arg, Call) else arg for arg in arguments]
 
@@ -55,7 +55,7 @@ class StandardPool:
         return call
 
     def wait(self, seconds: float, /) -> list[Call]:
-        """Return a call that has finished, if there is one in time; raise what it has raised."""
+        """Return a call that finishes within ``seconds``, if any; raise what it raised."""
         if not self._unfinished:
             return []
         try:
@@ -72,24 +72,24 @@ class StandardPool:
         return call.value()
 
     def cancel(self) -> None:
-        """Forget all calls; the pool will do them, but nobody will hear of it."""
+        """Forget all calls. The pool will still run them, but their results are dropped."""
         self._finished: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._unfinished = 0
 
-    def _note_workers(self) -> None:
-        """Remember the workers that there are: the pool replaces dead ones without a word."""
+    def _remember_workers(self) -> None:
+        """Remember the current workers, because the pool silently replaces dead ones."""
         for process in list(cast(Any, self._pool)._pool):  # noqa: SLF001 - there is no other way
             self._processes[process.ident] = process
 
     def _check_workers(self) -> None:
         """Raise ``WorkerLostError`` if a worker was killed.
 
-        A worker that has done its ``maxtasksperchild`` has the exit code 0.
+        A worker that ended after its ``maxtasksperchild`` tasks has exit code 0.
         """
         for process in self._processes.values():
             if process.exitcode:
                 raise WorkerLostError(
                     f"a worker of the given multiprocessing.Pool has died (exit code "
                     f"{process.exitcode}), and such a pool never finishes the task of a dead "
-                    "worker; without a pool of yours, the task would be run again"
+                    "worker; run without this pool, then tasks of dead workers are run again"
                 )

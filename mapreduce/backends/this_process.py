@@ -1,4 +1,4 @@
-"""The backend that is no backend: calls run here, one by one, while the engine waits for them."""
+"""A backend that runs calls in this process, one by one, while the engine waits for them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A handle: first what is to be called, then what the call has returned."""
+    """A handle of a call, and later its result."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     result: Any = None
 
     def run(self) -> None:
-        """Call the function, and forget what it was called with."""
+        """Call the function, and drop its arguments so that their memory is freed."""
         arguments, self.arguments = self.arguments, ()
         self.result = self.function(*(_value(argument) for argument in arguments))
 
 
 class ThisProcess:
-    """Runs each call in the thread that waits for it. See ``Backend``."""
+    """Runs each call in the thread that calls ``wait``. See ``Backend``."""
 
     workers = capacity = 1
     sees_local_files = True
@@ -32,13 +32,13 @@ class ThisProcess:
         self._unfinished: deque[Call] = deque()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Call:
-        """Note the call; ``wait`` will run it."""
+        """Queue the call; ``wait`` will run it."""
         call = Call(function, arguments)
         self._unfinished.append(call)
         return call
 
     def wait(self, _seconds: float, /) -> list[Call]:
-        """Run the oldest call that has not run yet, however long it takes."""
+        """Run the first call of the queue, however long it takes."""
         if not self._unfinished:
             return []
         call = self._unfinished.popleft()
@@ -50,7 +50,7 @@ class ThisProcess:
         return call.result
 
     def cancel(self) -> None:
-        """Forget the calls that have not run yet."""
+        """Drop the calls that have not run yet."""
         self._unfinished.clear()
 
 

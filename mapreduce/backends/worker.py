@@ -1,14 +1,14 @@
-"""The worker's side of the Pool: it runs one call after the other and answers each.
+"""The code that runs in a worker of the Pool: it runs one call after the other and answers each.
 
-A call comes in parts: how many parts follow, then the pickled (function, arguments, positions),
-then, for each position, the result of an earlier call that belongs at that position among the
-arguments, as the bytes that its worker has pickled. All parts are received before anything else is
-done, so that parent and worker never both wait for the other to read.
+A call is sent in parts: first the number of results that follow, then the pickled (function,
+arguments, positions), then one pickled result of an earlier call for each position among the
+arguments. The worker receives all parts before it does anything else, so that parent and worker
+never both wait for the other to read.
 
-While a call runs, the worker may say how much it has reported: the byte ``REPORT``, then eight of
-the number. An answer is one byte, ``RESULT`` or ``ERROR``, and then the pickled result or
-exception. Whatever the job's code raises, even ``SystemExit``, is an answer; what cannot be pickled
-is answered as a ``TaskError`` with its traceback.
+While a call runs, the worker may send its progress: the byte ``REPORT`` and a number of eight
+bytes. An answer is the byte ``RESULT`` or ``ERROR`` and the pickled result or exception. Whatever
+the job's code raises is answered, even ``SystemExit``. An exception that cannot be pickled is
+answered as a ``TaskError`` with its traceback.
 """
 
 from __future__ import annotations
@@ -34,17 +34,19 @@ REPORT: Final = b"."
 def work(
     connection: Connection, inherited: Iterable[Connection], safe_path: str | None = None
 ) -> None:
-    """Be a worker: run one call after the other until the parent closes the pipe or is gone.
+    """Run one call after the other until the parent closes the pipe or ends.
 
-    ``safe_path`` is what the parent has in its environment as ``PYTHONSAFEPATH``, which it changes
-    while it starts workers.
+    ``inherited`` are the parent's ends of all pipes. ``safe_path`` is the value of
+    ``PYTHONSAFEPATH`` to restore: the parent changes it while it starts workers.
     """
     for signum in SIGNALS - {signal.SIGTERM}:
-        signal.signal(signum, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
+        signal.signal(
+            signum, signal.SIG_IGN
+        )  # a terminal signals all processes, but only the parent reacts
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for other in inherited:
-        other.close()  # so that an end of file means that the parent is gone
+        other.close()  # so that the pipe has an end of file when the parent ends
     set_variable(SAFE_PATH, safe_path)
 
     def tell(number: int) -> None:
@@ -61,7 +63,7 @@ def work(
 
 
 def set_variable(name: str, value: str | None) -> None:
-    """Set a variable of the environment, or remove it."""
+    """Set an environment variable, or remove it if ``value`` is ``None``."""
     if value is None:
         os.environ.pop(name, None)
     else:
@@ -69,7 +71,7 @@ def set_variable(name: str, value: str | None) -> None:
 
 
 def send(connection: Connection, call: bytes, answers: Sequence[bytes]) -> None:
-    """Send a call to a worker: what ``packed_call`` returned, then the answers that it needs."""
+    """Send a call from ``packed_call`` to a worker, then the answers that its arguments need."""
     connection.send_bytes(len(answers).to_bytes(2))
     connection.send_bytes(call)
     for answer in answers:
@@ -79,7 +81,7 @@ def send(connection: Connection, call: bytes, answers: Sequence[bytes]) -> None:
 def packed_call(
     function: Callable[..., Any], arguments: Sequence[Any], positions: Sequence[int]
 ) -> bytes:
-    """Return a call as bytes; the arguments at these positions are sent behind it."""
+    """Return a call as bytes, without the arguments at ``positions``: they are sent after it."""
     rest = [None if n in positions else argument for n, argument in enumerate(arguments)]
     return bytes(ForkingPickler.dumps((function, rest, positions)))
 
@@ -108,14 +110,14 @@ def _answer(parts: list[bytes]) -> bytes:
             arguments[positions.pop()] = ForkingPickler.loads(parts.pop())
         return RESULT + ForkingPickler.dumps(function(*arguments))
     except MapReduceError as error:
-        with suppress(Exception):  # it must be picklable and unpicklable, or it is told as others
+        with suppress(Exception):  # an error that cannot be pickled both ways becomes a TaskError
             answer = ERROR + ForkingPickler.dumps(error)
             ForkingPickler.loads(answer[len(ERROR) :])
             return answer
-        return _told(error)
+        return _task_error_answer(error)
     except BaseException as error:  # noqa: BLE001 - reported, not swallowed
-        return _told(error)
+        return _task_error_answer(error)
 
 
-def _told(error: BaseException) -> bytes:
+def _task_error_answer(error: BaseException) -> bytes:
     return ERROR + ForkingPickler.dumps(TaskError.of("in a worker", error))

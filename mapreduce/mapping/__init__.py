@@ -1,1 +1,1 @@
-"""How a line becomes a key: the mappers that jobs are made of, and the worker's side of a task."""
+"""Map: turn each line into keys, in mappers that jobs are made of, and count the keys."""

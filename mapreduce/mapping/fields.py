@@ -1,8 +1,8 @@
 """Count chosen fields of delimited lines: the mapper that the kernels make fast.
 
-A key is the raw bytes of the chosen fields, joined by the delimiter. A job judges each key once,
-when it is first seen; a malformed one is forgotten at once, so that junk never piles up in the
-table and a block in which it comes again is noticed again. One that is skipped is forgotten last.
+A key is the raw bytes of the chosen fields, joined by the delimiter. The job judges each key when
+it is first seen. A malformed key is then removed from the table, so that malformed keys never fill
+it and are found again in later blocks. A skipped key is removed when the table is drained.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapp
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Totals
 
-QUOTES: Final = (
+QUOTES_NOTE: Final = (
     'a field begins with a quote ("), and quotes mean nothing to this job: a delimiter inside '
     "them has split the field"
 )
-"""The note of a run that has met what looks like quoted CSV."""
+"""The note of a run whose input looks like CSV with quotes."""
 QUOTE: Final = ord('"')
 _QUOTED_FIELD: Final = re.compile(rb'(?:\A|[,\t\n])"')
 
 REMEMBERED: Final = 1 << 18
-"""Skipped keys that are remembered, at most: they are not worth more memory than the others."""
+"""The largest number of skipped keys that are remembered, so that they take little memory."""
 
 
 def accept(_key: bytes, /) -> Judgement:
@@ -42,16 +42,16 @@ def accept(_key: bytes, /) -> Judgement:
 class FieldMapper(Mapper):
     """Counts ``fields`` (numbered from 1) of lines split at the one byte ``delimiter``.
 
-    The last field may be negative: -3 means field 3 and all behind it, which are one column then.
+    The last field may be negative: -3 means field 3 and all fields after it, as one column.
 
-    ``width`` is the number of fields that a line must have; ``None`` accepts any line that has
-    all the chosen ones. ``judge`` sees each distinct key once, but for those that ``accepted``
-    matches whole: a pattern costs a fifth of a function written in Python, and nearly all keys are
-    plain. ``summed`` are the fields whose integers are added by key, as ``measures`` says for each
-    of them (default: plain sums).
-    ``names`` are those of the fields and then of the summed ones: by them the columns of a table
-    are found. ``expected`` is the number of a field and the few bytes that every line must have
-    there, at no cost; it needs a ``width``. Raises ``ValueError`` for what cannot be.
+    ``width`` is the number of fields that a line must have; ``None`` accepts any line that has all
+    the chosen fields. ``judge`` judges each distinct key once, except for keys that the pattern
+    ``accepted`` matches whole. These are counted, because a pattern takes a fifth of the time of a
+    Python function. ``summed`` are the fields whose integers are added for each key; ``measures``
+    has one measure for each of them (by default, a plain sum). ``names`` are the names of the
+    fields, then of the summed fields; they find the columns of a table. ``expected`` is the number
+    of a field and the few bytes that it must have in every line. This check costs no time, but
+    needs a ``width``. Raises ``ValueError`` for arguments that contradict each other.
     """
 
     delimiter: bytes
@@ -73,14 +73,14 @@ class FieldMapper(Mapper):
         self.table()
 
     def table(self) -> kernel.Table:
-        """Return an empty table; raise ``ValueError`` if there can be none."""
+        """Return an empty table. Raises ``ValueError`` if the kernel refuses the arguments."""
         return kernel.FieldTable(
             self.delimiter, self.fields, self.width, self.summed, self.expected
         )
 
     @property
     def key_columns(self) -> int:  # type: ignore[override]  # depends on the fields
-        """The number of fields in a key; 1 if the key reaches to the end of a line."""
+        """The number of fields in a key; 1 if the key extends to the end of the line."""
         return 1 if self.fields[-1] < 0 else len(self.fields)
 
     @property
@@ -105,14 +105,18 @@ class FieldMapper(Mapper):
         return FieldCombiner(self)
 
     def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Self]:
-        """Return the columns that are needed of a table with these, and a mapper of their lines.
+        """Return the needed columns of a table with columns ``names``, and a mapper of their lines.
 
-        They are found by the ``names`` of the fields if it has any, else by their numbers. There
-        are always two columns or more, so that no line is empty, which would be no line of data.
+        The columns are found by ``self.names`` if there are any, else by the numbers of the fields.
+        At least two columns are returned, so that no line is empty: empty lines are skipped.
         """
-        chosen = _until_end(self.fields, len(names))
+        chosen = _expand_last_field(self.fields, len(names))
         numbers = (*chosen, *self.summed)
-        columns = _named(self.names, names) if self.names else _numbered(numbers, names)
+        columns = (
+            _columns_by_name(self.names, names)
+            if self.names
+            else _columns_by_number(numbers, names)
+        )
         places = tuple(range(1, len(columns) + 1))
         fields, summed = places[: len(chosen)], places[len(chosen) :]
         if self.fields[-1] < 0:
@@ -123,27 +127,27 @@ class FieldMapper(Mapper):
         return columns, replace(mapper, expected=(0, b""))
 
 
-def _until_end(fields: tuple[int, ...], width: int) -> tuple[int, ...]:
-    """Return the numbers of fields, of which there are ``width``; -3 is 3 and all behind it."""
+def _expand_last_field(fields: tuple[int, ...], width: int) -> tuple[int, ...]:
+    """Return the fields of a line of ``width`` fields; -3 becomes 3 and all fields after it."""
     if fields[-1] > 0:
         return fields
     return (*fields[:-1], *range(-fields[-1], max(width, -fields[-1]) + 1))
 
 
-def _numbered(numbers: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
+def _columns_by_number(numbers: Sequence[int], names: Sequence[str]) -> tuple[str, ...]:
     if max(numbers) > len(names):
-        raise UsageError(f"has no column {max(numbers)}, only {len(names)}")
+        raise UsageError(f"has no column {max(numbers)}; it has only {len(names)} columns")
     return tuple(names[number - 1] for number in numbers)
 
 
-def _named(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of these names, each of which may be written with ``_`` or capitals."""
+def _columns_by_name(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of these names; ``_`` is equal to ``-``, and capitals do not matter."""
     known: dict[str, list[str]] = {}
     for name in names:
-        known.setdefault(_plain(name), []).append(name)
+        known.setdefault(_normalised(name), []).append(name)
     columns = []
     for name in wanted:
-        same = known.get(_plain(name), [])
+        same = known.get(_normalised(name), [])
         if len(same) != 1:
             number = "several columns" if same else "no column"
             raise UsageError(f"has {number} {name}; its columns are {', '.join(names)}")
@@ -151,19 +155,19 @@ def _named(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(columns)
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return name.replace("_", "-").lower()
 
 
 class FieldCombiner:
-    """The live table of one worker."""
+    """Counts the fields of lines in the kernel's table of one worker."""
 
     def __init__(self, mapper: FieldMapper) -> None:
         self._mapper = mapper
         self._table = mapper.table()
-        self._judges = mapper.judge is not accept or bool(mapper.summed)
-        self._skipped = set[bytes]()  # keys that are judged already, with the table or without
-        self._in_table = set[bytes]()  # those of them whose lines the table counts for now
+        self._wants_new_keys = mapper.judge is not accept or bool(mapper.summed)
+        self._skipped = set[bytes]()  # keys judged as skipped, even if the table has been drained
+        self._in_table = set[bytes]()  # those of them that are in the table now
         self._has_odd = False
         self._watches_quotes = mapper.delimiter in {b",", b"\t"}
         self._has_quotes = False
@@ -171,7 +175,7 @@ class FieldCombiner:
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         if self._watches_quotes and kernel.has_byte(block, QUOTE) and _QUOTED_FIELD.search(block):
             self._has_quotes, self._watches_quotes = True, False
-        scan = self._table.scan(block, self._judges)
+        scan = self._table.scan(block, self._wants_new_keys)
         refused = self._refused(scan.fresh)
         junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
         skipped = refused.keys() - junk
@@ -193,7 +197,7 @@ class FieldCombiner:
         return {key: judgement for key, judgement in judged.items() if judgement is not None}
 
     def _judge_key(self, key: bytes) -> Judgement:
-        """Let the job judge a key; then look at the values behind it that the kernel cannot add."""
+        """Let the job judge a key, then read the values behind it that the kernel cannot add."""
         plain, has_odd, odd = key.partition(ODD)
         judgement = self._mapper.judge(plain)
         if judgement is not None or not has_odd:
@@ -209,11 +213,11 @@ class FieldCombiner:
         skipped = self._forget_skipped()
         odd = self._mapper.delimiter if self._has_odd else None
         totals = Totals(self._table.drain(), self._mapper.measures, odd)
-        notes = frozenset([QUOTES] if self._has_quotes else [])
+        notes = frozenset([QUOTES_NOTE] if self._has_quotes else [])
         return Drained(totals, totals.lines, skipped, notes)
 
     def _forget_skipped(self) -> int:
-        """Take keys that are skipped out of the table; return how many lines had them."""
+        """Remove skipped keys from the table; return the number of their lines."""
         skipped = sum(self._table.forget([*self._in_table]))
         self._in_table.clear()
         if len(self._skipped) > REMEMBERED:
@@ -244,11 +248,11 @@ class FieldCombiner:
             return f"field {number} is {excerpt(fields[number - 1])}, and not {excerpt(text)}"
         key, odd = (
             mapper.delimiter.join([fields[number - 1] for number in numbers])
-            for numbers in (_until_end(mapper.fields, len(fields)), mapper.summed)
+            for numbers in (_expand_last_field(mapper.fields, len(fields)), mapper.summed)
         )
         return self._judge_key(key + ODD + odd if mapper.summed else key)
 
 
 def excerpt(value: bytes) -> str:
-    """Return the beginning of a value as it may be shown in a message."""
+    """Return the beginning of a value, escaped for a message."""
     return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")

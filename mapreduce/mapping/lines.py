@@ -1,7 +1,7 @@
-"""Make a mapper of a function from one line to its keys.
+"""Count the keys that a function returns for each line.
 
-The simplest job is such a function. A line without keys carries no data and is skipped. A line for
-which the function raises ``Malformed`` is malformed, and the exception's text is the reason.
+Such a function makes the simplest job. A line is skipped if the function returns no keys. It is
+malformed if the function raises ``Malformed``; the text of the exception is the reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LineMapper(Mapper):
 
 
 class LineCombiner:
-    """The live dictionaries of one worker."""
+    """Counts the keys of lines in the dictionaries of one worker."""
 
     def __init__(self, mapper: LineMapper) -> None:
         self._mapper = mapper
@@ -87,7 +87,7 @@ class LineCombiner:
                 held[key] = measure.merge(held[key], value) if key in held else value
 
     def _check_keys(self, fresh: int, block: memoryview) -> None:
-        """Raise if a new key is not bytes; only then look for the line that it is from."""
+        """Raise if one of the ``fresh`` last keys is not bytes, and find the line that has it."""
         wrong = [key for key in islice(reversed(self._counts), fresh) if type(key) is not bytes]
         if not wrong:
             return

@@ -1,8 +1,8 @@
-"""What a mapper is: the half of a job that runs in the workers.
+"""Say what a mapper is: the half of a job that runs in the workers.
 
-A mapper is a small, frozen, hashable value that can be pickled, because it travels with every task.
-Its live state, a combiner, stays in a worker from split to split for as long as the run lasts, so
-that a worker judges each key once and not once for each split.
+A mapper is a small, frozen, hashable value that can be pickled, because it is sent with every task.
+Its state, a combiner, stays in a worker from split to split until the run ends. So a worker judges
+each key once, and not once for each split.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Verdict(enum.Enum):
 SKIPPED: Final = Verdict.SKIPPED
 
 Judgement: TypeAlias = str | Verdict | None
-"""``None``: counted. ``SKIPPED``: carries no data by its own format. A text: malformed, and why."""
+"""``None``: the line is counted. ``SKIPPED``: it holds no data. A text: why it is malformed."""
 
 
 class LineFailedError(Exception):
-    """A job's own code raised ``cause`` at the line that begins at an offset of the block."""
+    """The job's own code raised ``cause`` for the line at byte ``offset`` of the block."""
 
     def __init__(self, offset: int, cause: BaseException) -> None:
         super().__init__(offset, cause)
@@ -40,10 +40,10 @@ class LineFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of the lines of one block, and where the first malformed ones lie.
+    """The number of lines of one block by class, and where the first malformed ones are.
 
-    ``malformed_at`` holds (byte offset in the block, reason) in order. ``keys`` is how many
-    distinct keys the combiner holds by now.
+    ``malformed_at`` holds (byte offset in the block, reason) in order. ``keys`` is the number of
+    distinct keys that the combiner now holds.
     """
 
     lines: int
@@ -54,9 +54,10 @@ class Tally:
 
 
 class Drained(NamedTuple):
-    """The totals, how many lines they count, how many more lines were skipped than the tallies say.
+    """What a combiner has counted since its last drain.
 
-    ``notes`` are sentences that a reader of the result should know.
+    ``counted`` is the number of lines in ``totals``. ``skipped`` is the number of skipped lines
+    that no tally has reported. ``notes`` are sentences for the user about the result.
     """
 
     totals: Totals
@@ -66,10 +67,10 @@ class Drained(NamedTuple):
 
 
 class Combiner(Protocol):
-    """A mapper at work: it counts block after block into a table of its own."""
+    """The state of a mapper in one worker: it counts block after block."""
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        r"""Count one block of whole lines, each ended by ``\n``.
+        r"""Count one block of whole lines, each with ``\n`` at its end.
 
         Locate the first ``wanted`` malformed lines.
         """
@@ -79,11 +80,11 @@ class Combiner(Protocol):
 
 
 class Mapper:
-    """Subclass this for a mapper of your own; give it ``start`` and what differs from the defaults.
+    """Subclass this to write a mapper; define ``start`` and whatever differs from the defaults.
 
-    ``measures`` are kept by key besides the count. ``key_columns`` is the number of columns that
-    ``key_separator`` cuts a key into. ``pace`` tells the planner how fast the mapper counts, and
-    ``layout`` tells a reader of the plan how lines are read.
+    ``measures`` are kept for each key in addition to the count. ``key_separator`` cuts a key into
+    ``key_columns`` columns. ``pace`` tells the planner how fast the mapper counts. ``layout`` is
+    shown by ``--explain`` and says how lines are read.
     """
 
     measures: tuple[Measure, ...] = ()
@@ -93,12 +94,14 @@ class Mapper:
     layout: str = ""
 
     def start(self) -> Combiner:
-        """Return fresh state. A worker calls this once in a run."""
+        """Return a new combiner. A worker calls this once in a run."""
         raise NotImplementedError(f"{type(self).__name__} needs a method start")
 
     def for_columns(self, _names: Sequence[str], /) -> tuple[tuple[str, ...], Mapper]:
-        """Return the columns that are needed of a table with these, and a mapper of their lines.
+        """Choose columns of a table that has columns ``_names``; return them and their mapper.
 
         Raises ``UsageError`` if the mapper counts lines of text and not columns.
         """
-        raise UsageError("this job counts lines of text, and not the columns of a table")
+        raise UsageError(
+            "this job counts lines of text, not columns of a table; write the table as text first"
+        )

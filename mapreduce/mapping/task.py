@@ -1,4 +1,4 @@
-"""The worker's side: read Splits block by block and count them."""
+"""Count the splits of a task in a worker, block by block."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from mapreduce.splits.split import Batch, Split
 
 @dataclass(frozen=True, slots=True)
 class MapSettings:
-    """How splits are mapped: all that travels with a task besides the split.
+    """How splits are mapped. The settings are sent to a worker with every task.
 
-    Blocks of ``block_size`` bytes; the first ``wanted`` malformed lines are located, and all of
-    them go to the ``spool`` if there is one. No line may have more than ``max_line`` bytes, no
-    worker more than ``max_keys`` distinct keys. ``run`` tells this run from every other one.
+    Splits are read in blocks of ``block_size`` bytes. The first ``wanted`` malformed lines are
+    located; all of them are written to the ``spool`` if there is one. No line may have more than
+    ``max_line`` bytes, and no worker more than ``max_keys`` distinct keys. ``run`` identifies the
+    run.
     """
 
     mapper: Mapper
@@ -39,22 +40,22 @@ class MapSettings:
 _NEWLINE = re.compile(rb"\n")  # a memoryview has no find
 
 _idle: dict[tuple[str, Mapper], Combiner] = {}
-"""The combiners of a run between two tasks, so that a worker judges each key once. One is taken out
-while it counts, so that what a failed split has left in it reaches no other."""
+"""The combiners of a run between two tasks, so that a worker judges each key once. A combiner is
+removed while it counts, so that no other split sees what a failed split has left in it."""
 
 
 def map_task(task: Split | Batch, settings: MapSettings, *, tick: Tick = report) -> Partial:
-    """Count all splits of a task, and report how far it has come; see ``map_splits``."""
+    """Count all splits of a task, and report its progress; see ``map_splits``."""
     return map_splits(task.splits, settings, tick=tick)
 
 
 def map_splits(
     splits: Iterable[Split], settings: MapSettings, *, tick: Tick | None = None
 ) -> Partial:
-    """Count splits into one partial; locate the first malformed lines, and spool all of them.
+    """Count splits into one partial result; locate the first malformed lines, and spool all.
 
-    ``tick`` is called with the size of each block in bytes. Raises ``InputError`` for a file that
-    has become shorter or cannot be read any more, ``LimitError`` for too many keys.
+    ``tick`` is called with the size of each block in bytes. Raises ``InputError`` if a file was
+    truncated or can no longer be read, and ``LimitError`` if there are too many keys.
     """
     total, combiners = Partial(EMPTY), dict[Mapper, Combiner]()
     _forget_other_runs(settings.run)
@@ -77,7 +78,7 @@ def map_splits(
 
 
 def _take_combiner(run: str, mapper: Mapper) -> Combiner:
-    """Return the combiner that an earlier task of the run has left here, or a new one."""
+    """Return the combiner that an earlier task of the run has left in ``_idle``, or a new one."""
     try:
         return _idle.pop((run, mapper))
     except KeyError:
@@ -85,15 +86,15 @@ def _take_combiner(run: str, mapper: Mapper) -> Combiner:
 
 
 def _forget_other_runs(run: str) -> None:
-    """Drop the combiners that tasks of any other run have left here."""
+    """Drop the combiners of all other runs."""
     for key in [key for key in list(_idle) if key[0] != run]:
-        _idle.pop(key, None)  # another thread may have been faster
+        _idle.pop(key, None)  # another thread may have dropped it
 
 
 def _map_into(
     total: Partial, combiner: Combiner, split: Split, settings: MapSettings, tick: Tick | None
 ) -> Partial:
-    """Count one more split; return the total of what became of the lines."""
+    """Count one more split; return the total with its lines added."""
     lines, skipped, malformed, ticked = total.lines, total.skipped, total.malformed, 0
     rejects = list(total.rejects)
     if settings.spool:
@@ -126,7 +127,7 @@ def _map_into(
 
 
 def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
-    """Spool the malformed lines of a block, if that is wanted; return as many as may be shown."""
+    """Spool the malformed lines of a block if there is a spool; return the first of them."""
     source, unit = split.source, split.source.format.position_unit
     places = block.positions(start for start, _reason in tally.malformed_at)
     found = [
@@ -162,6 +163,6 @@ def forget_combiners() -> None:
 
 
 def _line(block: Block, start: int) -> bytes:
-    """Return the line that begins at a byte of a block, without its end."""
+    """Return the line that begins at byte ``start`` of a block, without its line end."""
     end = cast(re.Match[bytes], _NEWLINE.search(block.view, start)).start()
     return bytes(block.view[start:end]).removesuffix(b"\r")

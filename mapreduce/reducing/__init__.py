@@ -1,1 +1,1 @@
-"""How results become one: totals by key and the tree of merges."""
+"""Reduce: merge the totals of all tasks into one, in a tree of merges."""

@@ -1,6 +1,6 @@
-"""What is kept of the values of each key, besides the number of its lines.
+"""Measures: what is kept for each key in addition to the number of its lines.
 
-A measure reads the values of lines and merges two of them into one. Splits end in any order, so
+A measure reads the values of lines and merges two values into one. Splits finish in any order, so
 ``merge`` must be associative and commutative.
 
 >>> Largest().merge(3, 8)
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 MOST_DIGITS: Final = 1000
-"""A longer number is refused: Python's own reader of integers gives up at 4,300 digits."""
+"""Longer numbers are refused, because Python itself converts at most 4,300 digits."""
 
 
 class Measure:
-    """Subclass this for a measure of your own; make it a frozen dataclass if it has settings."""
+    """Subclass this to write a measure; make it a frozen dataclass if it has settings."""
 
     name: str = ""
 
@@ -28,7 +28,7 @@ class Measure:
         return hash(type(self))
 
     def merge(self, left: Any, right: Any, /) -> Any:
-        """Return one value for two values of the same key."""
+        """Return one value for two values of one key."""
         raise NotImplementedError(f"{type(self).__name__} needs a method merge")
 
 
@@ -36,8 +36,8 @@ class Measure:
 class Sum(Measure):
     """The exact sum of integers of any size.
 
-    ``name`` is the field's name in messages. A text in ``absent`` stands for no value and adds 0.
-    Only a ``signed`` value may begin with a minus.
+    ``name`` names the field in messages. The texts in ``absent`` mean a missing value and add 0.
+    Only a ``signed`` value may begin with a minus sign.
     """
 
     name: str = ""
@@ -48,7 +48,7 @@ class Sum(Measure):
         return left + right
 
     def read(self, text: bytes) -> int | None:
-        """Return the integer that a text writes in ASCII digits, or ``None`` if it is none."""
+        """Return the integer that ASCII digits represent, or ``None`` for any other text."""
         if text in self.absent:
             return 0
         digits = text.removeprefix(b"-") if self.signed else text

@@ -1,4 +1,4 @@
-"""The partial result that travels from a mapper to the reducers and, merged, becomes the whole."""
+"""The partial result of some splits. Merging all partial results gives the result of the run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mapreduce.reducing.totals import Totals
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The totals of some splits, what became of their lines, and the first malformed of them.
+    """The totals of some splits, the number of their lines by class, and the first malformed lines.
 
-    Conservation: ``lines == counted + skipped + malformed``. ``notes`` are sentences that a reader
-    of the result should know.
+    Always ``lines == counted + skipped + malformed``. ``size`` is the number of bytes read.
+    ``notes`` are sentences for the user about the result.
     """
 
     totals: Totals

@@ -1,8 +1,8 @@
 """Totals: for each key the number of its lines and the values of the measures.
 
-This is the value that mappers make, that merges add up, and that a job finally gets. Inside, it is
-either dictionaries or the bytes of the native kernel, which merges and ranks them without one
-Python object for each key. Nobody else needs to know which.
+Mappers make totals, merges add them, and a job gets the final ones. Totals hold either dictionaries
+or the packed bytes of the native kernel, which can merge and rank them without making a Python
+object for each key. Callers need not know which.
 
 >>> one = Totals.of({b"a": 2, b"b": 1})
 >>> (one + Totals.of({b"b": 5})).rows()
@@ -25,11 +25,11 @@ Columns: TypeAlias = "list[dict[bytes, Any]]"
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts and measures by key; ``measures`` says how the values after the count are merged.
+    """The count and the values of the ``measures`` for each key.
 
-    ``held`` are dictionaries of the same keys, the counts first, or packed bytes. Some keys may
-    carry values that the kernel cannot add, with the byte ``odd`` between them; ``settled`` adds
-    them. Adding two totals uses both up.
+    ``held`` is a list of dictionaries with the same keys, the counts first, or packed bytes. If
+    ``odd`` is not ``None``, some keys are followed by values that the kernel cannot add, with the
+    byte ``odd`` between the values; ``settled`` adds these. Adding two totals uses both up.
     """
 
     held: Packed | Columns
@@ -43,7 +43,7 @@ class Totals:
         *values: Mapping[bytes, Any],
         measures: Sequence[Measure] = (),
     ) -> Totals:
-        """Return the totals of counts by key and, for each measure, values of the same keys."""
+        """Make totals from the counts by key and, for each measure, the values of the same keys."""
         if len(values) != len(measures):
             raise ValueError(f"{len(values)} columns of values for {len(measures)} measures")
         return cls([dict(counts), *map(dict, values)], tuple(measures))
@@ -85,10 +85,10 @@ class Totals:
         return Totals(_merged(self.columns(), other.columns(), self.measures), self.measures, odd)
 
     def settled(self) -> Totals:
-        """Return totals without odd keys: their values are added as Python integers.
+        """Return totals in which the values behind keys have been added as Python integers.
 
-        The kernels add numbers of 1 to 19 digits. Any other value travels behind its key, so that
-        a sum is exact at any size. The mapper has refused what its measures cannot read.
+        The kernels add numbers of 1 to 19 digits. They append any other value to its key, so that
+        a sum is exact at any size. The mapper has refused values that its measures cannot read.
         """
         if self.odd is None:
             return self
@@ -112,10 +112,10 @@ class Totals:
     ) -> Sequence[Row]:
         """Return a row for each key: the key, then its count and measures, highest count first.
 
-        ``split_at`` cuts the key into columns. ``columns`` chooses and orders the values: 0 is the
-        count, 1 the first measure. Rows are ranked by the first of these values, and equal ones
-        by the bytes of the key. Only the first ``top`` rows. Bytes that are not UTF-8 become
-        surrogate escapes.
+        The byte ``split_at`` cuts the key into columns. ``columns`` chooses and orders the values:
+        0 is the count, 1 the first measure. Rows are ranked by the first of these values; rows with
+        equal values are sorted by the bytes of the key. Only the first ``top`` rows are returned.
+        Bytes that are not UTF-8 become surrogate escapes.
         """
         shown = range(1 + len(self.measures)) if columns is None else columns
         if list(shown) == [0] and not isinstance(self.held, list):
@@ -130,13 +130,13 @@ class Totals:
 
 
 EMPTY = Totals([{}])
-"""Nothing counted yet; it may be added to any totals."""
+"""Totals without keys. They can be added to totals of any measures."""
 
 
 def _merged(
     left: list[dict[bytes, Any]], right: list[dict[bytes, Any]], measures: Iterable[Measure]
 ) -> list[dict[bytes, Any]]:
-    """Merge the smaller columns into the larger ones."""
+    """Merge the columns with fewer keys into the others, and return these."""
     if len(left[0]) < len(right[0]):
         left, right = right, left
     counts = left[0]

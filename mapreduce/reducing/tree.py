@@ -1,9 +1,9 @@
-"""Merge partial results two by two, in the backend, as soon as two of one level are there.
+"""Merge partial results in pairs, in the backend, as soon as two of the same level exist.
 
-A partial result that a mapper has made is of level 0, a merged one is one level above the higher of
-its two parts. So the merges form a tree whose depth is about the logarithm of the number of tasks.
-The parent keeps handles and levels; it looks at nothing but the last result. Merging is commutative
-and associative, so that the order in which tasks happen to finish cannot be seen in the result.
+The partial result of a task has level 0. A merged result is one level above the higher of its two
+parts. So the merges form a tree whose depth is about the logarithm of the number of tasks. The
+parent keeps handles and levels, and fetches only the last result. Merging is commutative and
+associative, so the order in which tasks finish does not change the result.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
 
-PATIENCE: Final = 0.1
-"""Seconds between two looks at whether the run should stop."""
+TICK_SECONDS: Final = 0.1
+"""Seconds between two ticks at most."""
 
 _END: Final = object()
 
 
 @dataclass(slots=True)
 class _Call:
-    """A function, the level of its result, its arguments, and how much of its size is done."""
+    """A call, the level of its result, and how much of its ``size`` is ``done``."""
 
     function: Callable[..., Partial]
     level: int
@@ -37,7 +37,7 @@ class _Call:
     done: int = 0
 
     def advance(self, reported: int) -> int:
-        """Note how much is done; return how much more that is than ever before."""
+        """Update ``done`` to the reported progress; return the increase, at least 0."""
         further = max(0, min(reported, self.size) - self.done)
         self.done += further
         return further
@@ -45,7 +45,7 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """Merges two partials; raises ``LimitError`` for more than ``max_keys`` distinct keys."""
+    """Merges two partials. Raises ``LimitError`` for more than ``max_keys`` distinct keys."""
 
     wanted: int
     max_keys: int
@@ -64,7 +64,7 @@ class Merging:
 
 
 class _Ready:
-    """The partial results, or handles of them, that are to be merged, by their levels."""
+    """The partial results that wait to be merged, or their handles, by level."""
 
     def __init__(self, done: Iterable[Partial]) -> None:
         self._levels: defaultdict[int, list[Partial | Handle]] = defaultdict(list, {0: [*done]})
@@ -73,27 +73,27 @@ class _Ready:
         self._levels[level].append(result)
 
     def take_pair(self) -> tuple[int, tuple[Any, Any]] | None:
-        """Take two results of one level; return them behind the level that they have merged."""
+        """Remove two results of one level; return the level of their merged result, and the two."""
         for level, results in self._levels.items():
             if len(results) >= 2:
                 return level + 1, (results.pop(), results.pop())
         return None
 
     def take_lowest_pair(self) -> tuple[int, tuple[Any, Any]] | None:
-        """Take the results of the two lowest levels, if there are so many."""
+        """Remove the two results of the lowest levels, if there are two; see ``take_pair``."""
         levels = sorted(level for level, results in self._levels.items() if results)
         if len(levels) < 2:
             return None
         low, high = levels[:2]
         return high + 1, (self._levels[low].pop(), self._levels[high].pop())
 
-    def whole(self, backend: Backend) -> Partial:
-        """Return the only result that is left, or an empty one if there never was any."""
+    def result(self, backend: Backend) -> Partial:
+        """Return the only result that is left, or an empty one if there were no tasks."""
         left = [result for results in self._levels.values() for result in results]
         if not left:
             return Partial(EMPTY)
-        (whole,) = left
-        return whole if isinstance(whole, Partial) else cast(Partial, backend.fetch(whole))
+        (last,) = left
+        return last if isinstance(last, Partial) else cast(Partial, backend.fetch(last))
 
 
 def map_reduce(
@@ -110,11 +110,11 @@ def map_reduce(
 ) -> Partial:
     """Map every task and merge all partials into one; keep the first ``wanted`` rejects.
 
-    A task is a split, or whatever ``map_task`` takes; it is taken from ``tasks`` only when the
-    backend has room for it. ``done`` are partials that are there already. ``mapped`` is called with
-    each task when it has been mapped. ``tick`` is called at least ten times a second, unless the
-    backend works in this thread, with how much more of the tasks has been mapped: in the end all of
-    ``size_of`` each task, whatever workers were lost. Both may raise to end the run. Raises
+    A task is whatever ``map_task`` takes. It is taken from ``tasks`` only when the backend has room
+    for it. ``done`` are partials that were made before. ``mapped`` is called with each task that
+    has been mapped. ``tick`` is called with the progress since its last call, at least ten times a
+    second unless the backend runs calls in this thread. The progress of each task adds up to its
+    ``size_of``, even if workers were lost. Both functions may raise to end the run. Raises
     ``LimitError`` for more than ``max_keys`` distinct keys.
     """
     merging = Merging(wanted, max_keys)
@@ -128,9 +128,9 @@ def map_reduce(
                     break
                 unfinished[backend.submit(call.function, *call.arguments)] = call
             if not unfinished:
-                return ready.whole(backend)
+                return ready.result(backend)
             tick(sum(call.advance(progress(handle)) for handle, call in unfinished.items()))
-            for handle in backend.wait(PATIENCE):
+            for handle in backend.wait(TICK_SECONDS):
                 call = unfinished.pop(handle)
                 ready.add(call.level, handle)
                 if call.function is map_task:
@@ -147,11 +147,11 @@ def _next_call(
     size_of: Callable[[Any], int],
     merging: Merging,
 ) -> _Call | None:
-    """Return what can be done now, or ``None`` if that depends on what is unfinished.
+    """Return the next call, or ``None`` if it must wait for unfinished calls.
 
-    Two results of one level are merged before another task is begun. Merging whatever comes would
-    add one task after the other to one ever larger partial, a chain and no tree. What is left when
-    there are no more tasks is merged whatever its level.
+    Two results of the same level are merged before the next task begins. Merging results of any
+    levels would add one task after the other to one growing partial: a chain instead of a tree.
+    When there are no more tasks, the remaining results are merged whatever their levels.
     """
     if pair := ready.take_pair():
         return _Call(merging, *pair)
@@ -162,7 +162,7 @@ def _next_call(
 
 
 def merge(left: Partial, right: Partial, wanted: int) -> Partial:
-    """Return the sum of two partials with the first ``wanted`` rejects; uses up both."""
+    """Return the sum of two partials with the first ``wanted`` rejects. This uses both up."""
     return Partial(
         left.totals + right.totals,
         splits=left.splits + right.splits,

@@ -86,7 +86,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 
 def await_all(backend: Backend, handles: set[Any]) -> None:
-    """Wait until all these calls, and no others, have finished."""
+    """Wait until exactly these calls have finished."""
     left = set(handles)
     while left:
         for handle in backend.wait(0.1):
@@ -221,7 +221,7 @@ def test_a_run_that_was_left_early_gives_nothing_to_the_next(backend: Backend) -
 
 
 def test_a_call_that_reports_is_seen_to_come_further(backend: Backend) -> None:
-    """A backend that cannot tell says 0."""
+    """A backend that does not know the progress of a call returns 0."""
     progress = progress_of(backend)
     for numbers in [(30, 20), (0, 10)]:  # what the second two report begins with nothing
         calls = {backend.submit(faulty.report_slowly, number): number for number in numbers}
@@ -289,7 +289,7 @@ def test_progress_is_the_size_of_what_was_counted(backend: Backend, log: Path) -
     ],
 )
 def test_what_a_worker_knows_of_keys_is_gone_with_the_run(backend: Backend, tmp_path: Path) -> None:
-    """Else the third run would fail, as if its input had more keys than it has."""
+    """If combiners were kept, the third run would fail because of the keys of the others."""
     for number in range(4):
         path = tmp_path / f"{number}.log"
         path.write_bytes(b"".join(b"%d-%d x\n" % (number, n % 10) for n in range(60)))
@@ -329,7 +329,7 @@ def test_a_backend_has_its_own_workers(option: dict[str, Any], log: Path) -> Non
 
 
 def test_a_killed_worker_of_a_standard_pool_ends_the_run() -> None:
-    """The pool alone would wait for its task for ever."""
+    """The pool itself would wait for the task of a killed worker for ever."""
     with multiprocessing.get_context(FORK).Pool(2) as pool:
         with pytest.raises(WorkerLostError, match="has died"):
             list(map_over(adapt_backend(pool), faulty.die, [None]))

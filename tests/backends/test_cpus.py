@@ -1,4 +1,4 @@
-"""The number of workers honours what the machine grants: affinity and quotas of CPU time."""
+"""The number of workers respects the affinity and the CPU quota of the process."""
 
 from __future__ import annotations
 

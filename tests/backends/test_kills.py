@@ -1,4 +1,4 @@
-"""Every result is exact, whoever kills workers or their helpers, and no call ever hangs."""
+"""Every result is exact and no call hangs, whichever workers or helper processes are killed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def meet(pool: Pool, number: int, place: Path) -> set[int]:
 @promise(
     "A busy worker that is killed: its split runs again, the result is exact",
     broken_by=change(
-        "mapreduce.backends.pool:Pool._bury", "self._waiting.appendleft(task)", "pass"
+        "mapreduce.backends.pool:Pool._requeue_task_of", "self._waiting.appendleft(task)", "pass"
     ),
 )
 @pytest.mark.parametrize("how", ["os._exit", "SIGKILL", "SIGTERM"])
@@ -130,7 +130,7 @@ def test_the_end_of_a_pool_does_not_wait_for_killed_idle_workers(
 
 
 def test_a_worker_killed_while_it_sends_is_replaced(start_method: str) -> None:
-    """A result of several megabytes does not fit into a pipe: its sender waits to be read from."""
+    """A result of several megabytes does not fit into a pipe: its sender must wait for a reader."""
     with Pool(2, start_method=start_method) as pool:
         results = map_over(pool, faulty.expand, [0, 8 * MEGABYTE, 9 * MEGABYTE, 10])
         received = [len(next(results))]
@@ -159,7 +159,7 @@ def test_a_worker_killed_while_it_takes_a_large_task_is_replaced() -> None:
 )
 @pytest.mark.skipif("forkserver" not in METHODS, reason="no forkserver here")
 def test_a_worker_killed_while_it_is_started_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the start methods only the forkserver tells the parent so by a broken pipe."""
+    """Only with the start method forkserver does the parent get a broken pipe."""
     connect = forkserver.connect_to_new_process
     killed: list[int] = []
 
@@ -230,7 +230,7 @@ def survive_kills(start_method: str, kills: int, directory: Path) -> dict[str, i
 @promise(
     "Runs are exact while workers are killed at random (200 of them in the soak)",
     broken_by=change(
-        "mapreduce.backends.pool:Pool._bury", "self._waiting.appendleft(task)", "pass"
+        "mapreduce.backends.pool:Pool._requeue_task_of", "self._waiting.appendleft(task)", "pass"
     ),
 )
 @pytest.mark.parametrize(("method", "kills"), [("fork", 30), ("forkserver", 10), ("spawn", 10)])

@@ -1,4 +1,4 @@
-"""The Pool: its calls, what they raise, its signals, and what it leaves behind: nothing."""
+"""The Pool: calls, exceptions and signals work, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_task_is_taken_only_when_a_worker_is_free(start_method: str) -> None:
 
 
 def test_tasks_may_be_made_from_results() -> None:
-    """The tree of merges works so."""
+    """The tree of merges, too, makes tasks from earlier results."""
     results: list[int] = [1]
 
     def tasks() -> Iterator[int]:
@@ -324,12 +324,12 @@ def test_a_closed_pool_starts_no_process() -> None:
 
 @promise(
     "A run goes on with as many processes as the system allows",
-    broken_by=change("mapreduce.backends.pool:Pool._hire", "not self._workers", "True"),
+    broken_by=change("mapreduce.backends.pool:Pool._start_worker", "not self._workers", "True"),
 )
 def test_a_pool_goes_on_with_the_processes_that_it_may_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As under ``ulimit -u``, which does not bind root."""
+    """This imitates ``ulimit -u``, which does not apply to root."""
     started: list[object] = []
 
     def start_two(*arguments: Any) -> Any:

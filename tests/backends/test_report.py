@@ -1,4 +1,4 @@
-"""A call reports as often as it likes; whoever listens hears of it a few times a second."""
+"""A call may report at any rate; the listener is told a few times a second."""
 
 from __future__ import annotations
 

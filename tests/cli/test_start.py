@@ -90,7 +90,7 @@ def test_nothing_is_imported_from_the_current_directory(
 @promise(
     "No worker imports from the current directory",
     broken_by=change(
-        "mapreduce.backends.process:_helpers_prepared", "set_variable(SAFE_PATH, before)", "pass"
+        "mapreduce.backends.process:_safe_path_set", "set_variable(SAFE_PATH, before)", "pass"
     ),
 )
 def test_a_worker_has_the_environment_of_its_parent() -> None:

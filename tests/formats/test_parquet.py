@@ -116,7 +116,7 @@ def test_parquet_and_text_of_any_layout_are_one_input(tmp_path: Path) -> None:
 def test_columns_are_counted_by_their_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [record_of(443, 6, "OK"), record_of(443, None, "OK")])
     assert run(count("7,8"), [path]).counts == {b"443 6": 1, b"443 -": 1}
-    with pytest.raises(UsageError, match="has no column 15, only 14"):
+    with pytest.raises(UsageError, match="has no column 15; it has only 14 columns"):
         run(count("15"), [path])
 
 
@@ -146,8 +146,8 @@ def test_a_job_of_lines_refuses_parquet(tmp_path: Path) -> None:
     "Columns of Parquet are found by name, and never by position",
     broken_by=change(
         "mapreduce.mapping.fields:FieldMapper.for_columns",
-        "_named(...) if self.names else _numbered(...)",
-        "_numbered(numbers, names)",
+        "_columns_by_name(...) if self.names else _columns_by_number(...)",
+        "_columns_by_number(numbers, names)",
     ),
 )
 def test_columns_are_found_by_name_and_never_by_position(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_reason_says_what_is_wrong(width: int | None, line: bytes, reason: str
 
 
 def noting_judge() -> tuple[Counter[bytes], Callable[[bytes], Judgement]]:
-    """Return a judge, and the keys that it will have seen."""
+    """Return a judge, and the list to which it adds the keys that it sees."""
     seen: Counter[bytes] = Counter()
 
     def judge_and_note(key: bytes) -> Judgement:

@@ -1,4 +1,4 @@
-"""One split, read in blocks of any size, is counted to the last line, with its first rejects."""
+"""A split is counted to its last line in blocks of any size, and its first rejects are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merging is commutative and associative, so the order in which splits end cannot be seen."""
+"""Merging is commutative and associative: the order of finished splits does not matter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCES = [Source(index, f"{9 - index}.log", 1000) for index in range(3)]
 
 @st.composite
 def partials(draw: st.DrawFn) -> list[Partial]:
-    """Return partials of different ranges, as splits give them: rejects in order."""
+    """Return partials of different ranges, like those of splits: with rejects in order."""
     places = st.tuples(st.sampled_from(SOURCES), st.integers(0, 10**6))
     rejects = draw(st.lists(places, unique=True, max_size=20))
     number = st.integers(0, 9)
@@ -52,7 +52,7 @@ def place_of(reject: Reject) -> tuple[int, int]:
 
 
 def total_of(parts: list[Partial], wanted: int) -> Partial:
-    """Return the sum of partials, found without ``merge``."""
+    """Return the sum of partials without using ``merge``."""
     rejects = sorted((reject for part in parts for reject in part.rejects), key=place_of)
     counts: Counter[bytes] = sum((unpack(part.totals) for part in parts), Counter())
     names = ["splits", "size", "lines", "counted", "skipped", "malformed"]
@@ -77,7 +77,7 @@ def unpacked(part: Partial) -> Partial:
 
 
 class AnyOrder(ThisProcess):
-    """Has up to ``capacity`` calls in hand and runs them in any order, as workers do."""
+    """Holds up to ``capacity`` calls and runs them in any order, as workers do."""
 
     def __init__(self, capacity: int, chance: random.Random) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def test_any_backend_gives_the_sum_of_all_splits(
 def test_the_merges_form_a_tree_however_many_tasks_are_in_flight(
     capacity: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """64 splits, and how deep the merges went: a chain would be 63 deep."""
+    """For 64 splits, a tree of merges is 6 deep and a chain would be 63 deep."""
     depths: dict[int, int] = {}
     kept: list[Partial] = []  # so that no id is used twice
 
@@ -205,7 +205,7 @@ def test_nothing_is_awaited_when_nothing_can_come_any_more(number: int) -> None:
 
 
 class Boastful(AnyOrder):
-    """Reports anything of its unfinished calls: less than before, and more than there is."""
+    """Reports wrong progress of unfinished calls: less than before, and more than their size."""
 
     def progress(self, _call: Call, /) -> int:
         return self.chance.randrange(-50, 150)
