@@ -25,7 +25,7 @@ that made it looks inside. The backend may forget a result when nobody holds its
 
 @runtime_checkable
 class Backend(Protocol):
-    """All that the engine asks of whatever runs its functions.
+    """What the engine requires of an object that runs its functions.
 
     The engine calls it from one thread and never calls ``fetch``, or submits a handle as an
     argument, before ``wait`` has returned that handle. Whoever has made a backend closes it. A
@@ -64,7 +64,7 @@ class Backend(Protocol):
         """Return the result of a call that has finished."""
 
     def cancel(self) -> None:
-        """Give up all calls that ``wait`` has not returned; it will never return them.
+        """Give up all calls that ``wait`` has not returned: it must never return them.
 
         The backend can be used for other calls after that.
         """

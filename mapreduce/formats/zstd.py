@@ -78,10 +78,8 @@ def _window(header: bytes) -> int:
     if not header[4] & _SINGLE_SEGMENT:
         exponent, mantissa = header[5] >> 3, header[5] & 7
         return (8 + mantissa) << (7 + exponent)
-    at, size = (
-        5 + _ID_SIZES[header[4] & 3],
-        1 << (header[4] >> 6),
-    )  # the window holds all of the text
+    # a single segment: the window is as large as the text
+    at, size = 5 + _ID_SIZES[header[4] & 3], 1 << (header[4] >> 6)
     return int.from_bytes(header[at : at + size], "little")
 
 

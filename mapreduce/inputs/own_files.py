@@ -20,9 +20,8 @@ def own_files(found: Sequence[str], without: Iterable[Path]) -> list[str]:
     for directory in {path.rpartition("/")[0] for path in found}:
         if os.path.lexists(f"{directory or '.'}/{MANIFEST}"):
             own |= {*map(str, own_outputs(Path(directory)))}
-    names = {
-        path.name for path in (*map(Path, own), *given)
-    }  # compare names first: real paths are slow
+    # comparing names comes first, because finding real paths is slow
+    names = {path.name for path in (*map(Path, own), *given)}
     return [
         path
         for path in (found if names else ())

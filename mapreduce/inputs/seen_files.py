@@ -41,4 +41,4 @@ def _real(path: str) -> str:
 
 
 def _has_links(path: str) -> bool:
-    return path != STDIN and os.stat(path).st_nlink > 1  # noqa: PTH116 - as fast as it may be
+    return path != STDIN and os.stat(path).st_nlink > 1  # noqa: PTH116 - Paths are slow

@@ -58,17 +58,17 @@ class Source:
 
     @property
     def cost(self) -> int | None:
-        """How many bytes of plain text would take as long, ``None`` for a stream."""
+        """The number of bytes of plain text that take as long, or ``None`` for a stream."""
         return None if self.size is None else self.size * self.format.cost
 
     @property
     def file(self) -> Hashable:
-        """What is equal for two paths if they may lead to one file."""
+        """A value that is equal for two sources that may be the same file."""
         return (self.store, self.identity if self.store == FILES else self.path)
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine is sure to have it."""
+        """Whether the source is a file of this machine, which other machines may not have."""
         return self.store == FILES
 
     def open(self, stop: int | None = None, tick: Tick | None = None) -> BinaryIO:

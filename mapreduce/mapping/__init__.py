@@ -1,1 +1,1 @@
-"""Map: turn each line into keys, in mappers that jobs are made of, and count the keys."""
+"""Map: turn lines into keys and count the keys. Every job has a mapper."""

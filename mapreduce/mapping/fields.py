@@ -1,4 +1,4 @@
-"""Count chosen fields of delimited lines: the mapper that the kernels make fast.
+"""Count chosen fields of delimited lines, with a kernel in C or its pure Python twin.
 
 A key is the raw bytes of the chosen fields, joined by the delimiter. The job judges each key when
 it is first seen. A malformed key is then removed from the table, so that malformed keys never fill
@@ -105,7 +105,7 @@ class FieldMapper(Mapper):
         return FieldCombiner(self)
 
     def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Self]:
-        """Return the needed columns of a table with columns ``names``, and a mapper of their lines.
+        """Choose columns of a table that has columns ``names``; return them and their mapper.
 
         The columns are found by ``self.names`` if there are any, else by the numbers of the fields.
         At least two columns are returned, so that no line is empty: empty lines are skipped.

@@ -110,12 +110,11 @@ def map_reduce(
 ) -> Partial:
     """Map every task and merge all partials into one; keep the first ``wanted`` rejects.
 
-    A task is whatever ``map_task`` takes. It is taken from ``tasks`` only when the backend has room
-    for it. ``done`` are partials that were made before. ``mapped`` is called with each task that
-    has been mapped. ``tick`` is called with the progress since its last call, at least ten times a
-    second unless the backend runs calls in this thread. The progress of each task adds up to its
-    ``size_of``, even if workers were lost. Both functions may raise to end the run. Raises
-    ``LimitError`` for more than ``max_keys`` distinct keys.
+    The next of the ``tasks`` is taken only when the backend has room for it. ``done`` are earlier
+    partials. ``mapped`` is called with each mapped task, and ``tick`` with the progress since its
+    last call: at least ten times a second, unless calls run in this thread. The progress of a task
+    adds up to its ``size_of``, even if workers are lost. Both functions may raise to end the run.
+    Raises ``LimitError`` for more than ``max_keys`` distinct keys.
     """
     merging = Merging(wanted, max_keys)
     ready, remaining, unfinished = _Ready(done), iter(tasks), dict[Handle, _Call]()
@@ -123,8 +122,7 @@ def map_reduce(
     try:
         while True:
             while len(unfinished) < backend.capacity:
-                call = _next_call(ready, remaining, map_task, size_of, merging)
-                if call is None:
+                if not (call := _next_call(ready, remaining, map_task, size_of, merging)):
                     break
                 unfinished[backend.submit(call.function, *call.arguments)] = call
             if not unfinished:

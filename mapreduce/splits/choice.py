@@ -61,4 +61,4 @@ def _choose_together(
 
 
 def _no_tick(_size: int) -> None:
-    """Do nothing: only the thread that waits for these threads may tick."""
+    """Do nothing: the thread that waits for the other threads ticks instead of them."""
