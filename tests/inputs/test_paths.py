@@ -221,7 +221,7 @@ def test_fifos_sockets_and_devices_in_a_directory_are_left_out(tree: Path) -> No
         assert found.special == ["sub/fifo.log", "sub/link.log", "sub/socket.log"]
     assert expand(["sub/fifo.log"]).paths == ["sub/fifo.log"]
     for name in ("sub/f*", "sub/**/l*"):
-        with pytest.raises(UsageError, match="matches no file but FIFOs, sockets or devices"):
+        with pytest.raises(UsageError, match="matches no file, only FIFOs, sockets or devices"):
             expand([name])
 
 
