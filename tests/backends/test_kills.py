@@ -154,7 +154,7 @@ def test_a_worker_killed_while_it_takes_a_large_task_is_replaced() -> None:
 @promise(
     "A worker that is killed while it is started is replaced",
     broken_by=change(
-        "mapreduce.backends.pool:Pool._hire", "suppress(...)", "suppress(ZeroDivisionError)"
+        "mapreduce.backends.pool:Pool._start_worker", "suppress(...)", "suppress(ZeroDivisionError)"
     ),
 )
 @pytest.mark.skipif("forkserver" not in METHODS, reason="no forkserver here")
@@ -376,7 +376,7 @@ def test_another_fork_server_is_started_for_one_that_was_killed(
 @promise(
     "Nobody says a word of a killed resource tracker",
     broken_by=change(
-        "mapreduce.backends.process:_helpers_prepared", "warnings.filterwarnings(...)", "pass"
+        "mapreduce.backends.process:_safe_path_set", "warnings.filterwarnings(...)", "pass"
     ),
 )
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])

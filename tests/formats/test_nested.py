@@ -54,7 +54,7 @@ def packed(data: bytes, times: int) -> bytes:
 
 @promise(
     "What a file is compressed by too often is refused",
-    broken_by=becomes("mapreduce.formats.compressed:DEEPEST", "9"),
+    broken_by=becomes("mapreduce.formats.compressed:MAX_DEPTH", "9"),
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_compressed_too_often_is_named(

@@ -174,8 +174,10 @@ def test_parquet_without_any_known_name_is_refused(tmp_path: Path, names: list[s
 @promise(
     "Two columns of one name are refused",
     broken_by=[
-        change("mapreduce.mapping.fields:_named", "len(same) != 1", "not same"),
-        change("mapreduce.formats.parquet:Parquet.fit", "names.count(column) > 1", "False"),
+        change("mapreduce.mapping.fields:_columns_by_name", "len(same) != 1", "not same"),
+        change(
+            "mapreduce.formats.parquet:Parquet.choose_mapper", "names.count(column) > 1", "False"
+        ),
     ],
 )
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -247,7 +249,9 @@ def test_a_delimiter_of_any_byte_stands_between_values(tmp_path: Path) -> None:
 @promise(
     "Columns of lists are refused",
     broken_by=change(
-        "mapreduce.formats.parquet:Parquet.fit", "schema.field(column).type.num_fields", "False"
+        "mapreduce.formats.parquet:Parquet.choose_mapper",
+        "schema.field(column).type.num_fields",
+        "False",
     ),
 )
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_sources_are_numbered_in_their_run(tmp_path: Path) -> None:
 
 @promise(
     "A source that is given twice is counted once",
-    broken_by=change("mapreduce.inputs.sources:find_sources", "once.is_new(...)", "True"),
+    broken_by=change("mapreduce.inputs.sources:find_sources", "seen.is_new(...)", "True"),
 )
 @pytest.mark.usefixtures("here")
 def test_a_source_that_is_given_twice_is_counted_once() -> None:
