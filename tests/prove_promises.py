@@ -94,10 +94,12 @@ def run_tests(tests: Iterable[str], project: Path, *more: str) -> tuple[int, str
     command += [f"tests/{test}" for test in tests]
     path = f"{project}{os.pathsep}{project / 'tests'}"
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "240"}
-    done = subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
+    with tempfile.TemporaryFile("w+") as said:  # a worker that is left over may hold a pipe open
+        done = subprocess.run(
+            command, cwd=project, env=environment, stdout=said, stderr=said, check=False
+        )
+        said.seek(0)
+        return done.returncode, said.read()
 
 
 def red_anyway(promises: Iterable[Promise], project: Path) -> set[str]:

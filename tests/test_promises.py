@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import prove_promises
 import pytest
-from promises import PROJECT, Change, ChangeError, becomes, change, change_text, read_promises
-from prove_promises import TABLE, table_of
+from promises import (
+    PROJECT,
+    Change,
+    ChangeError,
+    Promise,
+    becomes,
+    change,
+    change_text,
+    read_promises,
+)
+from prove_promises import TABLE, prove, table_of
 
 CODE = '''
 LIMIT: int = 4  # in all
@@ -83,3 +95,33 @@ def test_a_change_that_cannot_be_made_says_why(broken: Change, said: str) -> Non
 
 def test_text_is_found_however_it_is_spaced() -> None:
     assert change_text("m.h", "a = 1;", "a = 2;").apply("int a  =\n 1;\n") == "int a = 2;\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_red", "said"),
+    [(1, True, "why"), (-9, True, "killed by SIGKILL"), (0, False, ""), (4, False, "NOT RUN")],
+)
+def test_a_promise_is_proven_by_a_test_that_fails_on_changed_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_red: bool, said: str
+) -> None:
+    file = tmp_path / "m.py"
+    file.write_text(CODE)
+
+    def run_tests(tests: list[str], project: Path, *_more: str) -> tuple[int, str]:
+        assert (tests, project) == (["test_m.py::test_limit"], tmp_path)
+        assert "LIMIT: int = 5" in file.read_text()
+        return code, "FAILED test_m.py::test_limit - why" if code == 1 else ""
+
+    monkeypatch.setattr(prove_promises, "run_tests", run_tests)
+    promise = Promise("At most four", "test_m.py::test_limit", (becomes("m:LIMIT", "5"),))
+    found, why = prove(promise, tmp_path)
+    assert (found, why[: len(said)]) == (is_red, said)
+    assert file.read_text() == CODE
+
+
+def test_a_promise_that_can_no_longer_be_broken_is_not_proven(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(CODE)
+    for name in ("m:MOST", "gone:LIMIT"):
+        found, why = prove(Promise("At most four", "t", (becomes(name, "5"),)), tmp_path)
+        assert not found
+        assert why.startswith("NOT BROKEN")
