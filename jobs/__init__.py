@@ -1,1 +1,1 @@
-"""The jobs that come with the engine: each is the function NAME in ``mapreduce.jobs.NAME``."""
+"""The jobs that come with the engine: the job NAME is the function ``mapreduce.jobs.NAME.NAME``."""

@@ -12,7 +12,7 @@ from mapreduce import FieldMapper, Job, Table, Totals, UsageError, named
 
 @dataclass(frozen=True)
 class FieldCount(Job):
-    """The job; ``top`` keeps only the most frequent."""
+    """Counts the distinct values of chosen fields; ``top`` keeps only the most frequent ones."""
 
     mapper: FieldMapper
     top: int | None = None
@@ -32,14 +32,14 @@ class FieldCount(Job):
         }
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
-        """Return one row for each combination of values, the most frequent first, then by bytes."""
+        """Return a row for each combination of values, the most frequent first, then by bytes."""
         several = self.mapper.key_columns > 1
         rows = totals.rows(split_at=self.mapper.delimiter if several else None, top=self.top)
         note = f"{len(rows):,} of {len(totals):,} distinct values"
         return [Table(self.outputs[0], (*self._titles(), "Count"), rows, note)]
 
     def _titles(self) -> list[str]:
-        """Return the titles of the key's columns; what reaches to the end of a line is one."""
+        """Return the titles of the key's columns; fields to the end of the line are one."""
         fields = self.mapper.fields
         if fields[-1] > 0:
             return [f"Field{number}" for number in fields]
@@ -47,12 +47,14 @@ class FieldCount(Job):
 
 
 def count(
-    fields: Annotated[str, "-F", "Field numbers from 1, as in cut: 7,8 or 2-4 or 3- or -2."],
-    delimiter: Annotated[str, "-d", r"One byte between fields; \t is a tab."] = " ",
+    fields: Annotated[
+        str, "-F", "Fields to count by, numbered from 1 as in cut: 7,8 or 2-4 or 3- or -2."
+    ],
+    delimiter: Annotated[str, "-d", r"The one byte that separates fields; \t is a tab."] = " ",
     fields_expected: Annotated[
-        int | None, "Fields that a line must have; others are malformed."
+        int | None, "Number of fields in a line; lines with more or fewer are malformed."
     ] = None,
-    top: Annotated[int | None, "Write only the N most frequent."] = None,
+    top: Annotated[int | None, "Write only this many values, the most frequent ones."] = None,
 ) -> FieldCount:
     """Count the distinct values of chosen fields of delimited lines."""
     if top is not None and top < 1:
@@ -65,18 +67,24 @@ def count(
 
 
 def parse_delimiter(text: str) -> bytes:
-    r"""Return the byte that is meant: itself, or an escape such as ``\t``; one ``\`` is itself."""
+    r"""Return the delimiter that a text names: the text itself, or an escape such as ``\t``.
+
+    A single ``\`` is not an escape but the delimiter itself.
+    """
     try:
         byte = codecs.decode(text, "unicode_escape") if text[:1] == "\\" and text[1:] else text
     except UnicodeDecodeError as error:
-        raise UsageError(f"{named('delimiter', text)}: is no escape; \\t is a tab") from error
+        raise UsageError(
+            f"{named('delimiter', text)}: is not a valid escape; write \\t for a tab"
+        ) from error
     return byte.encode("utf-8", "surrogateescape")
 
 
 def parse_fields(text: str) -> tuple[int, ...]:
-    """Return the numbers in ``7,8``, ``2-4``, ``-2`` (1 to 2) or ``3-`` (3 to the end: -3, last).
+    """Return the field numbers that ``7,8``, ``2-4``, ``-2`` (1 to 2) or ``3-`` stand for.
 
-    Raises ``UsageError`` for anything else.
+    ``3-`` means all fields from 3 to the end of the line; it becomes -3 and must come last. Raises
+    ``UsageError`` for any other text.
     """
     numbers: list[int] = []
     parts = text.split(",")
@@ -91,7 +99,10 @@ def parse_fields(text: str) -> tuple[int, ...]:
                 raise UsageError(f"{named('fields', text)}: {part} must be the last one")
             numbers.append(-start)
         elif stop < start or stop - start > 1000:
-            raise UsageError(f"{named('fields', text)}: {part} is no range")
+            raise UsageError(
+                f"{named('fields', text)}: {part} is not a range: write the lower number "
+                "first, and at most 1,000 fields"
+            )
         else:
             numbers += range(start, stop + 1)
     return tuple(numbers)

@@ -1,4 +1,4 @@
-"""AWS VPC flow logs: which records count, by which tag, and where their fields stand."""
+"""Count AWS VPC flow logs by tag, by destination port and protocol, or by any other fields."""
 
 from mapreduce.jobs.flowlogs.job import flowlogs
 

@@ -1,9 +1,9 @@
-"""Choose delivered logs by their paths: by account, region and time of delivery.
+"""Select logs by the account, the region and the time that their paths name.
 
 Source: the AWS documentation, "Flow log files": ``AWSLogs/ACCOUNT/SERVICE/REGION/YYYY/MM/DD[/HH]/``
 or ``aws-account-id=../aws-service=../aws-region=../year=../month=../day=..[/hour=..]/``, then
-``ACCOUNT_SERVICE_REGION_ID_YYYYMMDDTHHmmZ_HASH.log.gz``. And "Export log data to Amazon S3": an
-export of CloudWatch Logs begins with a file ``aws-logs-write-test``, which holds no log.
+``ACCOUNT_SERVICE_REGION_ID_YYYYMMDDTHHmmZ_HASH.log.gz``. According to "Export log data to Amazon
+S3", CloudWatch Logs first writes a file ``aws-logs-write-test``, which holds no log.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _NAME: Final = re.compile(
 _NO_TIME: Final = timedelta(0)
 _DAY: Final = timedelta(days=1)
 _WRITE_TEST: Final = "aws-logs-write-test"
-"""The name of the file with which CloudWatch Logs tries whether it may write an export."""
+"""The file by which CloudWatch Logs checks that it may write an export."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryInfo:
-    """What a path says of a log: its account, its region, and its time from start to before end."""
+    """What a path says about a log; its time is from ``start`` to just before ``end``."""
 
     account: str | None = None
     region: str | None = None
@@ -44,7 +44,7 @@ class DeliveryInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySelector:
-    """The selector of flow logs; an option that is empty or ``None`` accepts any log."""
+    """Selects logs by their paths; a condition that is empty or ``None`` accepts any log."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -53,31 +53,31 @@ class DeliverySelector:
 
     @property
     def prunes(self) -> bool:
-        """Whether a whole directory may be passed over."""
+        """Whether there is any condition, so that whole directories may be skipped."""
         return bool(self.since or self.until or self.accounts or self.regions)
 
     @property
     def nothing_left(self) -> str:
-        """What to say if no input is left."""
+        """The error message if no input is selected."""
         if self.prunes:
             return "none of the inputs is of this time, account and region"
-        return f"none of the inputs is a log; {_WRITE_TEST} is no log"
+        return f"none of the inputs is a log: {_WRITE_TEST} is not one"
 
     def holds(self, path: str, /) -> bool:
-        """Return whether a log is wanted; one whose path does not say what is asked is not."""
+        """Return whether a log is selected; a path that lacks a needed part is not selected."""
         if path.rpartition("/")[2] == _WRITE_TEST:
             return False
         return not self.prunes or self._agrees(delivery_info(path), unknown=False)
 
     def may_hold(self, prefix: str, /) -> bool:
-        """Return whether a log below a prefix, which ends with ``/``, may be wanted.
+        """Return whether a log below a prefix, which ends with ``/``, may be selected.
 
-        The directory of a log may be of the day before or after the time in the log's name.
+        The date of a directory may differ by a day from the time in the name of a log in it.
         """
         return self._agrees(delivery_info(prefix), unknown=True)
 
     def _agrees(self, info: DeliveryInfo, *, unknown: bool) -> bool:
-        """Return whether a path agrees with the options, and ``unknown`` if it does not say."""
+        """Return whether a path meets all conditions; ``unknown`` where it does not tell."""
         wanted = ((self.accounts, info.account), (self.regions, info.region))
         if any(some and (not unknown if one is None else one not in some) for some, one in wanted):
             return False
@@ -86,7 +86,7 @@ class DeliverySelector:
         if info.start is None or info.end is None:
             return unknown
         margin = _DAY if unknown else _NO_TIME
-        # Differences, because no time may be a day before the year 1 or after the year 9999.
+        # Compare differences: a time a day before the year 1 or after 9999 would be an error.
         late_enough = self.since is None or info.end - self.since > -margin
         return late_enough and (self.until is None or info.start - self.until < margin)
 
@@ -97,9 +97,9 @@ ANY_LOG: Final = DeliverySelector()
 def parse_selection(
     since: str | None, until: str | None, accounts: Sequence[str], regions: Sequence[str]
 ) -> DeliverySelector:
-    """Return the selector that the options ask for; times without a zone are UTC.
+    """Return the selector for these options; a time without a zone is UTC.
 
-    Raises ``UsageError``.
+    Raises ``UsageError`` for a text that is not a time, and for an empty span of time.
     """
     start, end = _time("--since", since), _time("--until", until)
     if start and end and start >= end:
@@ -108,7 +108,7 @@ def parse_selection(
 
 
 def _several(values: Sequence[str]) -> tuple[str, ...]:
-    """Return the values of an option; from Python, one text is one value."""
+    """Return the values of an option; a caller in Python may pass one text as one value."""
     return (values,) if isinstance(values, str) else tuple(values)
 
 
@@ -126,7 +126,7 @@ def _time(option: str, text: str | None) -> datetime | None:
 
 
 def delivery_info(path: str) -> DeliveryInfo:
-    """Return what a path says, or what the beginning of a path says that ends with ``/``."""
+    """Return what a path, or the beginning of a path up to a ``/``, says about a log."""
     if name := _NAME.search(path):
         moment = _moment(name[3])
         if moment:
@@ -142,12 +142,12 @@ def delivery_info(path: str) -> DeliveryInfo:
 def _moment(text: str) -> datetime | None:
     try:
         return datetime.strptime(text, "%Y%m%dT%H%M").replace(tzinfo=UTC)
-    except ValueError:  # a name that only looks like one
+    except ValueError:  # not a valid time: the name only looks like that of a log
         return None
 
 
 def _span(units: Sequence[str | None]) -> tuple[datetime | None, datetime | None]:
-    """Return the time that a year, month, day and hour name together, as far as they are there."""
+    """Return the start and end of the year, month, day or hour that the known units name."""
     known = [unit for unit in takewhile(_is_number, units) if unit]
     if not known:
         return None, None
@@ -159,7 +159,7 @@ def _span(units: Sequence[str | None]) -> tuple[datetime | None, datetime | None
         if len(known) == 2:
             return start, (start + timedelta(days=32)).replace(day=1)
         return start, start + (_DAY if len(known) == 3 else timedelta(hours=1))
-    except (ValueError, OverflowError):  # a month 13, a year 9999: not of a delivery
+    except (ValueError, OverflowError):  # such as a month 13 or the year 9999
         return None, None
 
 

@@ -1,4 +1,4 @@
-"""Exports that are not read: what they are, and the command that makes plain records of them."""
+"""Refuse exports that this job cannot read, with a command that makes plain records of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _AGAIN: Final = "mapreduce flowlogs -"
 
 
 def refuse_export(name: str, line: bytes) -> None:
-    """Raise ``UsageError`` if a log that begins with this line is an export that is not read."""
+    """Raise ``UsageError`` if the first line shows that a log is JSON or text of ``aws logs``.
+
+    The message has the command that makes plain records of the log.
+    """
     start = line.lstrip()[:1]
     if start in {b"{", b"["}:
         raise UsageError(f"{name}: is JSON; make plain records of it: {_json_command(name, line)}")
@@ -26,7 +29,7 @@ def refuse_export(name: str, line: bytes) -> None:
 
 
 def refuse_separator(name: str, line: bytes) -> None:
-    """Raise ``UsageError`` if the names of a header are not separated by blanks or commas."""
+    """Raise ``UsageError`` if tabs, semicolons or bars separate the names of a header."""
     for separator, written, what in (
         (b"\t", r"\t", "tabs"),
         (b";", ";", "semicolons"),
@@ -34,7 +37,9 @@ def refuse_separator(name: str, line: bytes) -> None:
     ):
         if separator in line:
             command = _pipe(name, f"tr '{written}' ' '")
-            raise UsageError(f"{name}: has {what} between its fields; put blanks there: {command}")
+            raise UsageError(
+                f"{name}: has {what} between its fields; turn them into blanks: {command}"
+            )
 
 
 def _json_command(name: str, line: bytes) -> str:
@@ -48,7 +53,7 @@ def _json_command(name: str, line: bytes) -> str:
 
 
 def _json_names(line: bytes) -> list[str]:
-    """Return the names of a JSON object whose values are the fields of a record."""
+    """Return the names of those values in a JSON object that are fields of a record."""
     import json  # noqa: PLC0415 - costs each start a millisecond
 
     try:
@@ -61,13 +66,16 @@ def _json_names(line: bytes) -> list[str]:
 
 
 def _message_column(line: bytes) -> int:
-    """Return the number of the column that holds the record: 5 of ``filter-log-events``."""
+    """Return the number of the column that has the most blanks, as a record has; else 5.
+
+    Column 5 holds the record in the output of ``filter-log-events``.
+    """
     blanks = [column.count(b" ") for column in line.split(b"\t")]
     return blanks.index(max(blanks)) + 1 if max(blanks) else 5
 
 
 def _pipe(name: str, *commands: str, again: str = _AGAIN) -> str:
-    """Return commands that read an input, one after the other, and count what they write."""
+    """Return a pipe that reads an input, runs commands on it, and counts the result."""
     import shlex  # noqa: PLC0415 - seldom needed
 
     path = "FILE" if name == "standard input" else shlex.quote(name)

@@ -1,7 +1,7 @@
-"""What the first line of a flow log says of its form: a header, a CSV, or records with a time.
+"""Tell the form of a flow log by its first line: a header, a CSV, or records with a time in front.
 
-A line that looks like names of fields is a header, or it is refused: no log is read by positions
-that its first line contradicts.
+A first line that looks like names of fields must be a valid header, or the log is refused: a log is
+never read by positions that its first line contradicts.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mapreduce.jobs.flowlogs.rows import MESSAGE, Columns, find_columns
 _TIME: Final = re.compile(
     rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:?[0-9]{2})? ", re.ASCII
 )
-"""What CloudWatch writes before each record."""
+"""The time that CloudWatch writes before each record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """How the records of one log are written.
 
-    ``columns`` are those of a CSV. Where one of them holds whole records, ``layout`` is that of the
-    records.
+    ``columns`` are the columns of a CSV. If one of them holds whole records, ``layout`` is the
+    layout of these records.
     """
 
     layout: Layout
@@ -40,13 +40,13 @@ class Form:
 
 
 def find_form(name: str, line: bytes, otherwise: Layout) -> Form:
-    """Return the form of the log ``name`` that begins with this line.
+    """Return the form of the log ``name`` whose first line is ``line``.
 
     ``otherwise`` is the layout of records without a header. Raises ``UsageError`` for a log that
-    cannot be read surely, with the command that makes one of it that can.
+    cannot be read reliably, with a command that converts it.
     """
     line = line.strip(b" \t\r")
-    if otherwise.names[:1] != ("tags",):  # whose values look like JSON
+    if otherwise.names[:1] != ("tags",):  # a value of tags looks like JSON
         refuse_export(name, line)
     if (before := _fields_before(line, otherwise)) is not None:
         return Form(_stamped(name, line, before, otherwise))
@@ -61,7 +61,7 @@ def find_form(name: str, line: bytes, otherwise: Layout) -> Form:
 
 
 def is_quoted(line: bytes) -> bool:
-    """Return whether a line is one value in quotes that has blanks in it, such as a record."""
+    """Return whether a line is one quoted value with blanks in it, such as a quoted record."""
     return (
         len(line) > 1 and line[:1] == line[-1:] == b'"' and line.count(b'"') == 2 and b" " in line
     )
@@ -82,9 +82,9 @@ def _header(name: str, line: bytes) -> tuple[str, ...]:
 
 
 def _fields_before(line: bytes, layout: Layout) -> int | None:
-    """Return how many fields stand before a record: a time, and perhaps the name of a log stream.
+    """Return the number of fields before a record: 1 for a time, 2 with the name of a log stream.
 
-    ``None`` if the line does not begin with a time.
+    Return ``None`` if the line does not begin with a time.
     """
     if not _TIME.match(line):
         return None
@@ -106,7 +106,7 @@ def _stamped(name: str, line: bytes, before: int, otherwise: Layout) -> Layout:
 
 
 def _default_of(record: bytes, otherwise: Layout) -> Layout:
-    """Return the layout of a record without a header: another default one, if it has its shape."""
+    """Return the layout of a record without a header: ``otherwise``, or a default that fits."""
     if otherwise == DEFAULT:
         fields = record.split(b" ")
         return next((one for one in DEFAULTS if one.has_shape_of(fields)), otherwise)

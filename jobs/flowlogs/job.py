@@ -1,6 +1,6 @@
-"""Count AWS VPC flow logs by tag and by destination port and protocol, or by any fields.
+"""The job: count AWS VPC flow logs by tag, by destination port and protocol, or by any fields.
 
-``records`` tells which records count, ``layout`` where their fields stand.
+``records`` decides which records are counted, ``layout`` where their fields are.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Values: TypeAlias = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class FlowLogs(Job):
-    """The job; ``tags`` gives the tag of each (dstport, protocol number).
+    """Counts flow logs; ``tags`` maps each (dstport, protocol number) to its tag.
 
-    ``layout`` is that of logs without a header. ``on_conflict`` says how the tags were read.
+    ``layout`` is the layout of logs without a header. ``on_conflict`` says how the tags were read.
     """
 
     tags: Mapping[Pair, str]
@@ -74,12 +74,12 @@ class FlowLogs(Job):
         }
 
     def _outputs(self) -> Sequence[str]:
-        """Return the table of the tags, where there are any, and that of the keys."""
+        """Return the names of the tables: that of the tags, if there are tags, and of the keys."""
         keys = "portprotocolcount.csv" if self.question.by == PAIR else "counts.csv"
         return (TAGS, keys) if self.question.is_tagged else (keys,)
 
     def _mapper(self) -> FieldMapper:
-        """Return the mapper of a log without a header that has all needed fields."""
+        """Return the mapper of a log without a header, as if the log had all needed fields."""
         missing = [name for name in self.question.needed if name not in self.layout.names]
         layout = replace(self.layout, names=(*self.layout.names, *missing))
         return mapper_of(Form(layout), self.question)
@@ -91,7 +91,7 @@ class FlowLogs(Job):
         return mapper_of(form, self.question)
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
-        """Return the measures of each tag and of each key; both sum to those of all records."""
+        """Return the measures of each tag and of each key; both tables sum to the same totals."""
         by, measures = self.question.by, self.question.measures
         keys, measured = _keys_and_measures(totals, self.question)
         sums = [_summed(keys, values) for values in measured]
@@ -106,7 +106,7 @@ class FlowLogs(Job):
 
 
 def _keys_and_measures(totals: Totals, question: Question) -> tuple[list[Values], list[list[int]]]:
-    """Return the keys, each number as one, and their measures, in columns: 50,000 keys."""
+    """Return the keys as tuples of numbers and text, and a column of values for each measure."""
     nothing: list[dict[bytes, int]] = [{} for _ in ("flows", *question.weights)]
     columns = totals.columns() if len(totals) else nothing
     written, numbers = [*columns[0]], [[*column.values()] for column in columns]
@@ -121,18 +121,18 @@ def _keys_and_measures(totals: Totals, question: Question) -> tuple[list[Values]
 
 
 def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:
-    """Return the values of a field; that of a number may have zeros before it."""
+    """Return the values of a field as numbers or text; a number may have leading zeros."""
     if name not in NUMBERS:
         return [text.decode(errors="surrogateescape") for text in texts]
-    digits = len(str(NUMBERS[name]))  # and no more: int() refuses more than 4300 zeros
+    digits = len(str(NUMBERS[name]))  # the rest are zeros; int() refuses more than 4300 of them
     if name != "protocol":
         return [int(text[-digits:]) for text in texts]
-    values = {text: int(text[-digits:]) for text in set(texts)}  # few
+    values = {text: int(text[-digits:]) for text in set(texts)}  # few different ones
     return map(values.__getitem__, texts)
 
 
 def _summed(keys: Sequence[Key], values: Sequence[int]) -> dict[Key, int]:
-    """Return the sum of the values of each key, which may have been written in several ways."""
+    """Return the sum of the values of each key; keys that were written differently may be equal."""
     sums = dict(zip(keys, values, strict=True))
     if len(sums) < len(keys):
         sums = dict.fromkeys(sums, 0)
@@ -183,31 +183,39 @@ def _titles(measures: Iterable[str]) -> Iterable[str]:
 
 def _ordered(rows: Iterable[Row], measures: int) -> list[Row]:
     """Sort by the first measure, the highest first, then by the columns before it."""
-    return sorted(sorted(rows), key=itemgetter(-measures), reverse=True)  # stable: equal ones stay
+    # The sort is stable, so that rows with equal measures stay in the order of the inner sort.
+    return sorted(sorted(rows), key=itemgetter(-measures), reverse=True)
 
 
 def flowlogs(
     lookup: Annotated[
-        Path | None, "-l", "CSV with the columns dstport, protocol and tag; needed for tags."
+        Path | None,
+        "-l",
+        "CSV file with the columns dstport, protocol and tag. Required unless --by leaves out "
+        "dstport or protocol.",
     ] = None,
     *,
-    on_conflict: Annotated[
-        OnConflict, "Which tag holds if the lookup gives one port/protocol pair two."
-    ] = "error",
+    by: Annotated[
+        str, "Fields to count by. Tags are counted if dstport and protocol are among them."
+    ] = ",".join(PAIR),
+    measure: Annotated[
+        list[str] | None, "Columns to write: flows, packets or bytes, or several [default: flows]."
+    ] = None,
+    action: Annotated[Action, "Count only records with this action; skip the others."] = "all",
+    since: Annotated[str | None, "Read only logs delivered at or after this time."] = None,
+    until: Annotated[str | None, "Read only logs delivered before this time."] = None,
+    account: Annotated[
+        list[str] | None, "Read only logs of this AWS account; may be repeated."
+    ] = None,
+    region: Annotated[list[str] | None, "Read only logs of this region; may be repeated."] = None,
     log_format: Annotated[
         str, "Fields of logs without a header: 'version ...' or '${version} ...'."
     ] = " ".join(DEFAULT.names),
-    by: Annotated[
-        str, "Fields to count by; there are tags if dstport and protocol are among them."
-    ] = ",".join(PAIR),
-    measure: Annotated[
-        list[str] | None, "flows, packets or bytes, or several: flows,bytes [default: flows]."
-    ] = None,
-    action: Annotated[Action, "Count only records of this action; others are skipped."] = "all",
-    since: Annotated[str | None, "Only logs that were delivered from then on."] = None,
-    until: Annotated[str | None, "Only logs that were delivered before."] = None,
-    account: Annotated[list[str] | None, "Only logs of this AWS account; repeatable."] = None,
-    region: Annotated[list[str] | None, "Only logs of this region; repeatable."] = None,
+    on_conflict: Annotated[
+        OnConflict,
+        "What to do if the lookup has two tags for one port and protocol: stop with an error, or "
+        "use the first or the last tag.",
+    ] = "error",
 ) -> FlowLogs:
     """Count AWS VPC flow-log records by tag and by destination port and protocol."""
     accounts, regions = _listed("account", account), _listed("region", region)
@@ -225,12 +233,12 @@ def flowlogs(
 
 
 def _joined(option: str, value: object, separator: str = ",") -> str:
-    """Return one text for several, as a caller may well write them."""
+    """Return the texts of an option, which a caller may also pass as a list, as one text."""
     return value if isinstance(value, str) else separator.join(_listed(option, value))
 
 
 def _listed(option: str, value: object) -> list[str]:
-    """Return the texts of an option that takes several; one text is a list of one."""
+    """Return the texts of an option that takes a list; a single text becomes a list of one."""
     texts = [value] if isinstance(value, str) else value or ()
     if isinstance(texts, Iterable) and not isinstance(texts, bytes):
         texts = [*texts]

@@ -1,4 +1,4 @@
-"""Which field stands where in a flow log: by its header, by --log-format, or by default.
+"""The order of the fields in a flow log: from its header, from --log-format, or a default.
 
 Sources: the AWS documentation, "Flow log records" (the fields of versions 2 to 11), "Transit
 Gateway Flow Log records", "Publish flow logs to Amazon S3" (the header), and "Query flow logs using
@@ -15,21 +15,21 @@ from typing import Final
 from mapreduce import UsageError, printable
 
 PAIR: Final = ("dstport", "protocol")
-"""What has a tag, and is counted by default."""
+"""The fields that a tag belongs to; logs are counted by them by default."""
 LOG_STATUS: Final = "log-status"
 ACTION: Final = "action"
 
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 COLUMN_NAME: Final = re.compile(r"[-_.]*[a-z][\w.-]*", re.ASCII)
-"""What may be the name of a column that is not a field of AWS's."""
+"""A name that a column may have although AWS has no field of that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The names of the fields in their order; ``before`` more fields stand before the first.
+    """The names of the fields in their order, after ``before`` fields that are not named.
 
-    ``version`` is what the field of that name holds in every record, where that is known. It tells
-    records of this layout from others that have as many fields.
+    ``version`` is the value of the field "version" in every record, if that is known. It
+    distinguishes records of this layout from others with the same number of fields.
     """
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def expected(self) -> tuple[int, bytes]:
-        """The number, from 1, and the content of the field that all records share; 0 for none."""
+        """The number (from 1) and the value of the version field; number 0 if it is not known."""
         return (self.numbers(["version"])[0], self.version) if self.version else (0, b"")
 
     def numbers(self, names: Sequence[str]) -> tuple[int, ...]:
@@ -50,16 +50,22 @@ class Layout:
         return tuple(self.before + self.names.index(name) + 1 for name in names)
 
     def has_shape_of(self, record: Sequence[bytes]) -> bool:
-        """Return whether a record, without what stands before it, has the width and the version."""
+        """Return whether the fields of a record have the number and the version of this layout.
+
+        The ``before`` fields are not part of ``record``.
+        """
         at = self.names.index("version") if self.version else 0
         return len(record) == len(self.names) and self.version in {b"", record[at]}
 
     def checked(self, where: str, needed: Sequence[str]) -> Layout:
-        """Return itself; raise ``UsageError``, ``where`` first, if a field is missing."""
+        """Return this layout; raise ``UsageError`` if a needed field is missing or named twice.
+
+        The message begins with ``where``.
+        """
         if missing := [name for name in needed if name not in self.names]:
             raise UsageError(
                 f"{where}: has no field {' and no field '.join(missing)}; "
-                f"the flow log must be made with them. It has: {shown(self.names)}"
+                f"create the flow log with them. It has: {shown(self.names)}"
             )
         for name in needed or self.names:
             if self.names.count(name) > 1:
@@ -74,7 +80,7 @@ DEFAULT: Final = Layout(
     ),
     version=b"2",
 )
-"""The layout of VPC flow logs that were made without a format."""
+"""The layout of VPC flow logs that were created without a custom format."""
 TRANSIT_GATEWAY: Final = Layout(
     (
         *("version", "resource-type", "account-id", "tgw-id", "tgw-attachment-id"),
@@ -88,7 +94,7 @@ TRANSIT_GATEWAY: Final = Layout(
     ),
     version=b"6",
 )
-"""The layout of Transit Gateway flow logs that were made without a format."""
+"""The layout of Transit Gateway flow logs that were created without a custom format."""
 DEFAULTS: Final = (DEFAULT, TRANSIT_GATEWAY)
 _LATER: Final = (
     *("vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr"),
@@ -111,31 +117,31 @@ _SPELLINGS: Final = {name.replace("-", ""): name for name in KNOWN} | {
     "starttime": "start",
     "endtime": "end",
 }
-"""Names of known fields by what is left of any spelling in lower case without ``-`` and ``_``."""
+"""The name of each known field by its spellings in lower case, without ``-``, ``_`` and blanks."""
 
 _QUOTES: Final = "\"'`"
 _SEPARATORS: Final = re.compile(r"[\s,;|]+")
 _WORD: Final = re.compile(r"[@#_-]*[A-Za-z][\w@.:()*-]*", re.ASCII)
 _VALUES: Final = frozenset(("OK", "NODATA", "SKIPDATA", "ACCEPT", "REJECT"))
-"""Words of records that are no names."""
+"""Words in records that are values, never names of fields."""
 _MANY: Final = 3
-"""Names of fields in one line that are no accident."""
+"""A line with so many names of known fields is a header, whatever else it holds."""
 
 
 def parse_format(text: str) -> Layout:
     """Return the layout that ``a b c`` or, as AWS writes it, ``${a} ${b} ${c}`` describes.
 
-    Raises ``UsageError`` if it is none.
+    Raises ``UsageError`` for a word that cannot be the name of a field.
     """
     names = tuple(re.sub(r"\\?\$\{([^{} ]*)\}", r"\1", name) for name in text.split())
     for name in names:
         if not FIELD_NAME.fullmatch(name):
-            raise UsageError(f"--log-format: {printable(repr(name))} is no name of a field")
+            raise UsageError(f"--log-format: {printable(repr(name))} is not the name of a field")
     return DEFAULT if names == DEFAULT.names else Layout(names).checked("--log-format", ())
 
 
 def field_name(text: str) -> str:
-    """Return the name of a field as AWS writes it, of any spelling: ``dstPort`` is ``dstport``.
+    """Return the name of a field as AWS writes it, from any spelling: ``dstPort`` is ``dstport``.
 
     >>> field_name('"Log_Status"'), field_name("${version}"), field_name("next_hop_x")
     ('log-status', 'version', 'next-hop-x')
@@ -145,11 +151,11 @@ def field_name(text: str) -> str:
 
 
 def header_names(line: bytes) -> tuple[str, ...]:
-    """Return the names in a line that looks like a header, however it is written; else none.
+    """Return the names in a line that looks like a header; return none for any other line.
 
-    Names may have quotes around them, and blanks, tabs, commas, semicolons or bars between them. A
-    line looks like a header if it has nothing but words, and one of them is the name of a field
-    that is known; or if it has several such names.
+    Names may be quoted, and separated by blanks, tabs, commas, semicolons or bars. A line looks
+    like a header if it has only words, at least one of them the name of a known field, or if it
+    has several names of known fields.
     """
     if line[:1].isdigit():
         return ()
@@ -165,10 +171,10 @@ _KNOWN: Final = frozenset(KNOWN)
 
 
 def shown(names: Sequence[str]) -> str:
-    """Return names of fields for a message."""
+    """Return names of fields in a form that is fit for a message."""
     return printable(", ".join(names))
 
 
 def excerpt(value: bytes) -> str:
-    """Return the beginning of a value for a message."""
+    """Return the beginning of a value in a form that is fit for a message."""
     return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")

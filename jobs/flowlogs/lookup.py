@@ -1,7 +1,7 @@
-"""Read a lookup table: which tag a destination port and protocol have.
+"""Read a lookup table, which gives a destination port and a protocol their tag.
 
-A table with any bad row is refused whole, with all its bad rows named, because a tag that is
-silently wrong is worse than a run that does not start.
+A table with a bad row is refused as a whole, and the error names all bad rows: a silently wrong tag
+is worse than a run that does not start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mapreduce.jobs.flowlogs.protocols import protocol_number, small_number
 COLUMNS: Final = ("dstport", "protocol", "tag")
 UNTAGGED: Final = "Untagged"
 SHOWN: Final = 20
-"""Bad rows that are named at once."""
+"""The most bad rows that one error names."""
 
 Pair: TypeAlias = tuple[int, int]
 """A destination port and a protocol number."""
@@ -38,9 +38,9 @@ class _BadRow(ValueError):  # noqa: N818 - one of many, gathered into one UsageE
 def read_lookup(path: Path | str, *, on_conflict: OnConflict = "error") -> dict[Pair, str]:
     """Return the tag of each (dstport, protocol number) in a CSV with those columns.
 
-    The header is required; columns may stand in any order, others are ignored, and so are blanks
-    around values. ``on_conflict`` says which of two tags of one pair holds. Raises ``UsageError``
-    that names every bad row (the first 20) by file, line number and remedy.
+    The header is required. The columns may be in any order; other columns and blanks around values
+    are ignored. ``on_conflict`` chooses between two tags of one pair. Raises ``UsageError``, which
+    names the file, the line, the fault and the remedy of every bad row (at most 20).
     """
     path, table = Path(path), _Table(on_conflict)
     bad: list[tuple[int, str]] = []
@@ -121,17 +121,17 @@ def _columns(header: Sequence[str]) -> list[int]:
     names = [name.lower() for name in header]
     for column in COLUMNS:
         if names.count(column) != 1:
-            fault = "is missing" if column not in names else "stands there twice"
+            fault = "is missing" if column not in names else "is there twice"
             looks = _separator_in(header)
             raise _BadRow(
                 f"the column {column!r} {fault}; the first line must be "
-                f"{','.join(COLUMNS)}{f', and {looks} stand there' if looks else ''}"
+                f"{','.join(COLUMNS)}{f', with commas instead of {looks}' if looks else ''}"
             )
     return [names.index(column) for column in COLUMNS]
 
 
 def _separator_in(header: Sequence[str]) -> str:
-    """Return what seems to separate the columns of a header where there are no commas."""
+    """Return the name of the separator in a header without commas, or an empty text."""
     if len(header) > 1:
         return ""
     separators = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
@@ -155,7 +155,9 @@ def _values(row: Sequence[str], columns: Sequence[int], width: int) -> tuple[int
     if not tag:
         raise _BadRow("the tag is empty; write one, or remove the row")
     if tag.casefold() == UNTAGGED.casefold():
-        raise _BadRow(f"the tag {_shown(tag)} is what matches no row; choose another name")
+        raise _BadRow(
+            f"the tag {_shown(tag)} is reserved for records that match no row; choose another tag"
+        )
     return port, protocol, tag
 
 

@@ -1,4 +1,4 @@
-"""Internet protocol numbers and their names, both ways.
+"""Convert Internet protocol numbers to names and names to numbers.
 
 Source: the IANA registry "Assigned Internet Protocol Numbers" (protocol-numbers), its keywords in
 lower case and without the suffix "(deprecated)". The platform's own table is not used:
@@ -24,7 +24,7 @@ aggfrag nsh
 """
 
 _NAMES: Final = ["" if word == "." else word.replace("_", " ") for word in _KEYWORDS.split()]
-"""By number; above, ``.`` stands for a number without keyword and ``_`` for a blank."""
+"""The keywords by number. In ``_KEYWORDS``, ``.`` is a number without keyword and ``_`` a blank."""
 
 _ALIASES: Final = {
     "icmp6": 58,
@@ -35,8 +35,9 @@ _ALIASES: Final = {
     "ospf": 89,
     "udp-lite": 136,
 }
-"""What people and ``/etc/protocols`` write. ``ipip`` is not here although some mean 4 by it: it is
-the registry's keyword of 94, and a keyword that is written must be read back as the same number."""
+"""Other names that people and ``/etc/protocols`` use. ``ipip`` is missing although some mean 4 by
+it: it is the keyword of 94 in the registry, and a keyword that this job writes must be read back as
+the same number."""
 
 _RESERVED: Final = {255: "reserved"}
 _BY_NUMBER: Final = {number: name for number, name in enumerate(_NAMES) if name} | _RESERVED
@@ -51,7 +52,7 @@ def protocol_name(number: int) -> str:
 def protocol_number(text: str) -> int | None:
     """Return the number of a keyword or alias in any letter case, or of a number 0 to 255.
 
-    Only ASCII digits make a number. ``None`` for anything else.
+    Only ASCII digits make a number. Return ``None`` for any other text.
     """
     if not text.isascii():
         return None
@@ -61,7 +62,9 @@ def protocol_number(text: str) -> int | None:
 
 
 def small_number(text: str | bytes, largest: int) -> int | None:
-    """Return the number that ASCII digits write if it is at most ``largest``, else ``None``.
+    """Return the number that a text of ASCII digits stands for, or ``None``.
+
+    Return ``None`` also for a number greater than ``largest``.
 
     ``int`` alone accepts blanks, signs, underscores and other scripts' digits, and raises for more
     than 4300 digits.

@@ -1,10 +1,10 @@
-"""What is asked of flow logs: which fields of a record are its key, what is summed, what counts.
+"""Decide which fields of a record make its key, which are summed, and which records are counted.
 
-A record is skipped if it carries no flow, which its log-status NODATA or SKIPDATA says whatever
-else stands there, if it is a header, or if it does not have the action that is asked for. Another
-record is counted if it has as many fields as the layout of its log, and the ports (0 to 65535) and
-the protocol (0 to 255) of its key are numbers; else it is malformed. Source: the AWS documentation,
-"Flow log records".
+A record is skipped if it carries no flow (its log-status is NODATA or SKIPDATA, whatever else it
+holds), if it is a header, or if it has another action than the wanted one. Any other record is
+counted if it has as many fields as the layout of its log and the ports (0 to 65535) and the
+protocol (0 to 255) in its key are numbers; otherwise it is malformed. Source: the AWS
+documentation, "Flow log records".
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from mapreduce.jobs.flowlogs.protocols import small_number
 from mapreduce.jobs.flowlogs.rewriting import RecordMapper, Rewriter
 
 MEASURES: Final = {"flows": "Count", "packets": "Packets", "bytes": "Bytes"}
-"""What can be measured, in the order of the columns that they give."""
+"""The measures and the titles of their columns, in the order of the columns."""
 NUMBERS: Final = {"srcport": 65535, "dstport": 65535, "protocol": 255}
-"""Fields of a key that must be numbers, and their largest."""
-MOST: Final = 60
-"""Fields of a key; the kernels take a few more, which is what else has to be known."""
+"""Fields of a key that must be numbers, and the largest number of each."""
+MAX_BY: Final = 60
+"""The most fields to count by; the kernel takes a few more, for log-status and action."""
 
 Action: TypeAlias = Literal["ACCEPT", "REJECT", "all"]
 
 _NO_FLOW: Final = {LOG_STATUS: (b"NODATA", b"SKIPDATA"), ACTION: (b"-",), "protocol": (b"-",)}
-"""What says that a record carries no flow, by the field that says it."""
+"""The values by which a field says that a record carries no flow."""
 _PORT: Final = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3})"
 _SURE: Final = {"srcport": _PORT, "dstport": _PORT, "protocol": "[0-9]{1,2}"}
 _TEXT: Final = r"(?=[^ \t\n]*[0-9])[^ \t\n]+"
-"""A value with a digit in it: no name of a field that is known has one."""
+"""A value with a digit in it, which no name of a known field has."""
 _SURE_BESIDE: Final = {LOG_STATUS: "OK", ACTION: "(?:ACCEPT|REJECT)", "protocol": "[0-9]{1,2}"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """Count by these fields; measure these of ``MEASURES``; only records of this action."""
+    """What to count: by which fields, with which of ``MEASURES``, records of which action."""
 
     by: tuple[str, ...] = PAIR
     measures: tuple[str, ...] = ("flows",)
@@ -70,38 +70,41 @@ class Question:
 
     @property
     def is_tagged(self) -> bool:
-        """Whether the key has what gives a tag."""
+        """Whether the key has both fields that a tag belongs to."""
         return set(PAIR) <= set(self.by)
 
 
 def parse_question(by: str, measures: Sequence[str], action: Action) -> Question:
-    """Return what is asked by names with commas between them; raise ``UsageError`` for others."""
+    """Return the question that comma-separated names ask; raise ``UsageError`` for other names."""
     fields = tuple(by.split(","))
     for name in fields:
         if not FIELD_NAME.fullmatch(name):
             raise UsageError(
-                f"--by: {printable(repr(name))} is no name of a field; there are {shown(KNOWN)}"
+                f"--by: {printable(repr(name))} is not the name of a field; the fields are "
+                f"{shown(KNOWN)}"
             )
-    if len(fields) > MOST:
-        raise UsageError(f"--by: {len(fields)} fields, more than {MOST}")
+    if len(fields) > MAX_BY:
+        raise UsageError(f"--by: {len(fields)} fields are too many; name at most {MAX_BY}")
     named = ",".join(measures).split(",")
     for name in named:
         if name not in MEASURES:
             known = ", ".join(MEASURES)
-            raise UsageError(f"--measure: {printable(repr(name))} is none of {known}")
+            raise UsageError(f"--measure: {printable(repr(name))} is not one of {known}")
     for option, names in (("--by", fields), ("--measure", named)):
         if len(set(names)) < len(names):
-            raise UsageError(f"{option}: names one twice")
+            raise UsageError(f"{option}: names a field twice")
     return Question(fields, tuple(name for name in MEASURES if name in named), action)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges a key, whose fields have these ``names``; the first ``by`` of them are asked for.
+    """Decides by its key whether a record is counted, skipped or malformed.
 
-    ``status`` is the field that tells of records without a flow. A key that looks like a header is
-    malformed, unless it is that of the log's own header and ``skips_header``; and so is one with a
-    tab behind the ``last`` field of a line. Then the whole line decides (see ``rewriting``).
+    ``names`` are the fields of the key; the first ``by`` of them are those to count by. ``status``
+    is the field that marks records without a flow. A key that looks like a header is malformed,
+    unless it is the key of the log's own header and ``skips_header`` is set. A key with a tab after
+    the ``last`` field of a line is malformed, too. In both cases the whole line is judged again
+    (see ``rewriting``).
     """
 
     names: tuple[str, ...]
@@ -144,10 +147,10 @@ class Judge:
 
 
 def judge_of(layout: Layout, question: Question) -> Judge:
-    """Return what judges the keys of a layout's records.
+    """Return the judge of the records of a layout.
 
-    Its log-status tells of a record whether it carries a flow. Where there is none, the ``-`` in
-    the ports and the protocol does, if they are asked for, or else that in another field.
+    The log-status tells whether a record carries a flow. In a layout without it, a ``-`` does: in
+    all fields to count by if a port or the protocol is among them, otherwise in another field.
     """
     names = [*question.by]
     if question.action != "all" and ACTION not in names:
@@ -163,13 +166,13 @@ def judge_of(layout: Layout, question: Question) -> Judge:
 
 @cache
 def mapper_of(form: Form, question: Question) -> RecordMapper:
-    """Return what counts the records of a form, one object for all logs that have it."""
+    """Return the mapper of a form; all logs of the same form share one object."""
     judge = judge_of(form.layout, question)
     needed = (*judge.names, *question.weights)
     rewriter = Rewriter(form, tuple(dict.fromkeys(needed)))
     layout = form.layout
     if form.columns and not form.columns.has_records:
-        layout = Layout(rewriter.needed)  # as a row is rewritten
+        layout = Layout(rewriter.needed)  # rows are rewritten in this layout
     return RecordMapper(
         b" ",
         layout.numbers(judge.names),
@@ -185,12 +188,12 @@ def mapper_of(form: Form, question: Question) -> RecordMapper:
 
 
 def _sure(judge: Judge) -> re.Pattern[bytes]:
-    """Return what matches keys that surely count; the judge decides on the others."""
+    """Return a pattern of keys that are certainly counted; the judge decides about the others."""
     parts = [_SURE.get(name, _TEXT) for name in judge.names[: judge.by]]
     for name in judge.names[judge.by :]:
         asked = name == ACTION and judge.action != "all"
         parts.append(judge.action if asked else _SURE_BESIDE[name])
     for name in judge.names[: judge.by]:
         if name == LOG_STATUS or (name == ACTION and judge.action != "all"):
-            return re.compile(rb"(?!)")  # seldom asked: the judge sees every key
+            return re.compile(rb"(?!)")  # a rare question: let the judge see every key
     return re.compile(" ".join(parts).encode())

@@ -1,8 +1,8 @@
-"""Rewrite lines that are not written as plain records, so that the kernel can count them.
+"""Rewrite lines that are not plain records as plain records, so that the kernel can count them.
 
-The kernel counts the lines that have the shape of a record, which nearly all lines have. Only where
-a block has malformed lines are its lines looked at one by one: a record with blanks behind it, one
-of another default layout, or a header is not malformed. The rows of a CSV are all rewritten.
+Nearly all lines are plain records, which the kernel counts directly. Only if it finds malformed
+lines in a block, each line of the block is examined: a record with trailing blanks, a record of
+another default layout, and a header are not malformed. All rows of a CSV are rewritten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mapreduce.jobs.flowlogs.layout import DEFAULTS, Layout, excerpt, field_name
 from mapreduce.jobs.flowlogs.rows import values_at
 
 _END: Final = b"\r\n"
-"""The end of a rewritten line: the kernel drops no other ``\\r`` that the line ends with."""
+"""The end of a rewritten line: the kernel drops this ``\\r`` but keeps one that ends a value."""
 
 Line: TypeAlias = tuple[int, bytes]
 """The offset of a line in its block, and the line without its end."""
@@ -27,13 +27,13 @@ Line: TypeAlias = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class Rewriter:
-    """Makes plain records of the other lines of a log of this ``form``; keeps ``needed`` fields."""
+    """Makes plain records of lines in the form of a log; of a CSV, it keeps the needed fields."""
 
     form: Form
     needed: tuple[str, ...]
 
     def is_plain(self, line: bytes) -> bool:
-        """Return whether a line has the shape of a record, as the kernel sees it."""
+        """Return whether the kernel finds that a line has the shape of a record."""
         blanks, number, text = self._shape
         if line.count(b" ") != blanks:
             return False
@@ -76,7 +76,7 @@ class Rewriter:
             return SKIPPED
         raise InputError(
             f"a header of another layout in the middle ({' '.join(names)}); "
-            "cut the file in two before it"
+            "split the file before this line"
         )
 
     def _rewrite_record(self, line: bytes) -> bytes | Judgement:
@@ -96,13 +96,14 @@ class Rewriter:
     def _translate(
         self, before: Sequence[bytes], record: Sequence[bytes], other: Layout
     ) -> bytes | Judgement:
-        """Return a record of another default layout in the order of this one."""
+        """Return a record of another default layout as a record of this layout."""
         values = dict(zip(other.names, record, strict=True))
         missing = [name for name in self.needed if name not in values or name == "version"]
         if missing:
             return (
                 f"a record of version {excerpt(record[0])} in a log of another version cannot be "
-                f"counted by {missing[0]}; count such logs apart, with --log-format"
+                f"counted by {missing[0]}; count the logs of each version in a run of their own, "
+                "with --log-format"
             )
         values["version"] = self.form.layout.version
         return b" ".join([*before, *(values.get(n, b"-") for n in self.form.layout.names)])
@@ -122,9 +123,9 @@ def _fault(layout: Layout, record: Sequence[bytes]) -> str:
 
 @dataclass(frozen=True)
 class RecordMapper(FieldMapper):
-    """Counts fields of records, of lines that must be rewritten first, too.
+    """Counts fields of records; a ``rewriter`` makes plain records of other lines.
 
-    Without a ``rewriter`` all lines are plain: those of the columns of a table.
+    Without a rewriter all lines must be plain records, as those made from the columns of a table.
     """
 
     rewriter: Rewriter | None = None
@@ -138,7 +139,7 @@ class RecordMapper(FieldMapper):
         return RecordCombiner(self, self.rewriter, fields)
 
     def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Self]:
-        """See ``FieldMapper``; the names of columns may have any spelling of a field's name."""
+        """Do what ``FieldMapper`` does; a column may have any spelling of a field's name."""
         plain = [*map(field_name, names)]
         columns, mapper = super().for_columns(plain)
         return tuple(names[plain.index(one)] for one in columns), replace(mapper, rewriter=None)
@@ -177,7 +178,7 @@ class RowCombiner:
         return self.fields.drain()
 
     def _count_rewritten(self, lines: Sequence[Line], wanted: int) -> Tally:
-        """Rewrite lines and count them; a line that cannot be rewritten is skipped or malformed."""
+        """Rewrite lines and count them; a line that makes no record is skipped or malformed."""
         records: list[Line] = []
         faults: list[tuple[int, str]] = []
         for offset, line in lines:
@@ -197,16 +198,16 @@ class RowCombiner:
 
 
 class RecordCombiner(RowCombiner):
-    """Rewrites only lines of blocks in which the kernel has found malformed ones."""
+    """Rewrites lines only in those blocks in which the kernel has found malformed lines."""
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         tally = self.fields.map_block(block, 0)
         return self._look_again(tally, block, wanted) if tally.malformed else tally
 
     def _look_again(self, tally: Tally, block: memoryview, wanted: int) -> Tally:
-        """Return what became of the lines of a block once the malformed ones are rewritten.
+        """Rewrite the malformed lines of a block, and return the corrected tally.
 
-        Every header among them is malformed by its key (see ``Judge``).
+        The kernel finds every header malformed because of its key (see ``Judge``).
         """
         rewriter = self.rewriter
         plain: list[Line] = []
@@ -235,14 +236,14 @@ class RecordCombiner(RowCombiner):
         )
 
     def _is_header(self, line: bytes) -> bool:
-        """Return whether a plain line is a header that is malformed by its key."""
+        """Return whether a plain line is a header, which is malformed because of its key."""
         before = self.rewriter.form.layout.before
         if line.split(b" ", before)[before][:1].isdigit():
             return False
         return not self._is_skipped(line) and bool(self.rewriter.judge_header(line))
 
     def _ends_with_tab(self, line: bytes) -> bool:
-        """Return whether a plain line is malformed only because of a tab behind its last field."""
+        """Return whether a plain line is malformed only because of a tab after its last field."""
         mapper = self.mapper
         return (
             line.endswith(b"\t")
@@ -251,14 +252,14 @@ class RecordCombiner(RowCombiner):
         )
 
     def _is_skipped(self, line: bytes) -> bool:
-        """Return whether the key of a plain line tells that it is skipped."""
+        """Return whether a plain line is skipped because of its key."""
         fields = line.split(b" ")
         key = b" ".join([fields[number - 1] for number in self.mapper.fields])
         return self.mapper.judge(key) is SKIPPED
 
 
 def _count(combiner: Combiner, records: Sequence[Line], wanted: int) -> Tally:
-    """Count records, and tell the malformed ones by the offsets of the lines that they were."""
+    """Count rewritten records; give malformed ones the offsets of their original lines."""
     if not records:
         return Tally(0, 0, 0)
     from bisect import bisect_right  # noqa: PLC0415 - seldom needed

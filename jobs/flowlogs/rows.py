@@ -1,7 +1,7 @@
 """Flow logs as CSV: exports of CloudWatch, results of Logs Insights and of Athena, quoted records.
 
-The record is one value of a row, or each of its fields is one. Each row is rewritten as a plain
-record before the kernel counts it.
+A row holds a whole record as one value, or each field of a record as a value of its own. Each row
+is rewritten as a plain record before the kernel counts it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _BESIDE: Final = frozenset(
         *("year", "month", "day", "hour", "date", "aws-account-id", "aws-region", "aws-service"),
     )
 )
-"""Columns that stand beside the fields of a record, without ``@``."""
+"""Columns, without a leading ``@``, that an export may add to the fields of a record."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a CSV, by the names that AWS gives the fields."""
+    """The columns of a CSV, named as AWS names the fields."""
 
     names: tuple[str, ...]
 
@@ -72,7 +72,7 @@ class Columns:
         return tuple(names) == self.names
 
     def read(self, line: bytes) -> list[bytes] | str:
-        """Return the values of a row, or why there are none."""
+        """Return the values of a row, or the reason why it is malformed."""
         values = split_row(line)
         if values is None:
             return "the quotes of this row of CSV are wrong"
@@ -84,9 +84,10 @@ class Columns:
 
 
 def find_columns(name: str, line: bytes) -> Columns | None:
-    """Return the columns that the first line of a CSV names; ``None`` if it is not such a line.
+    """Return the columns that the first line of a CSV names; ``None`` if it is not a CSV header.
 
-    Raises ``UsageError`` for a column that no flow log has: what such rows mean is not known.
+    Raises ``UsageError`` for a column that no flow log has, because the meaning of its rows is not
+    known.
     """
     titles = [title.decode("utf-8", "replace") for title in split_row(line) or []]
     names = [*map(_column, titles)]
@@ -97,7 +98,7 @@ def find_columns(name: str, line: bytes) -> Columns | None:
         if one not in KNOWN and one != MESSAGE and one not in _BESIDE:
             raise UsageError(
                 f"{name}: its first line names the column {printable(repr(title))}, which no flow "
-                "log has; select the fields of the records, and nothing that was computed of them"
+                "log has; export only fields of the records, and no computed columns"
             )
     for one in known:
         if names.count(one) > 1:
@@ -110,7 +111,7 @@ def _column(title: str) -> str:
 
 
 def split_row(line: bytes) -> list[bytes] | None:
-    """Return the values of a row of CSV, ``None`` if its quotes are wrong.
+    """Return the values of a row of CSV; ``None`` if its quotes are wrong.
 
     >>> split_row(b'1,"2 x","a, b"')
     [b'1', b'2 x', b'a, b']
@@ -128,8 +129,8 @@ def split_row(line: bytes) -> list[bytes] | None:
 
 
 def values_at(places: Sequence[int], values: Sequence[bytes]) -> bytes | str:
-    """Return some values of a row as a plain record, or why that cannot be."""
+    """Return the needed values as a plain record, or the reason why the row is malformed."""
     record = b" ".join([values[place] or b"-" for place in places])
     if record.count(b" ") != len(places) - 1:
-        return "a value with a blank in it"
+        return "a value has a blank in it"
     return record

@@ -68,7 +68,7 @@ def check_columns(
     every = (*fields[:-1], abs(fields[-1]), *weights)
     last = MAX_FIELD if width is None else min(width, MAX_FIELD)
     if min(every) < 1 or max(every) > last:
-        raise ValueError(f"the numbers of the fields must be 1 to {last}: {every}")
+        raise ValueError(f"the numbers of the fields must be 1 to {last}, not {every}")
     number, text = expected
     if number and not 1 <= number < (width or 0):
         raise ValueError(f"field {number} cannot be expected: it must not be the last one")

@@ -114,7 +114,7 @@ def test_a_backslash_is_a_delimiter_and_half_an_escape_is_none() -> None:
     assert run.stdout == b"Field2,Count\nb,1\n"
     run = command("-F", "2", "-d", r"\x", "-")
     assert (run.returncode, run.stderr.count(b"\n")) == (2, 1)
-    assert rb"--delimiter \x: is no escape" in run.stderr
+    assert rb"--delimiter \x: is not a valid escape" in run.stderr
 
 
 @promise(
@@ -149,7 +149,7 @@ def test_fields_that_cannot_be_are_refused(text: str) -> None:
         (["-F", "1", "-d", "ab"], b"delimiter"),
         (["-F", "1", "-d", ""], b"delimiter"),
         (["-F", "1", "-d", r"\n"], b"delimiter"),
-        (["-F", "3", "--fields-expected", "2"], b"fields (3,)"),
+        (["-F", "3", "--fields-expected", "2"], b"the fields must be 1 to 2, not (3,)"),
         (["-F", "1", "--top", "0"], b"--top 0"),
         (["-F", "1", "-o", "-", "--stats", "-"], b"both go to standard output"),
     ],

@@ -207,5 +207,5 @@ def test_the_write_test_of_an_export_is_left_out(tmp_path: Path) -> None:
     marker.write_text("Permission Check Successful")
     found = run(flowlogs(by="dstport"), [tmp_path], strict=True)
     assert (found.stats.inputs, found.stats.counted) == (1, 1)
-    with pytest.raises(UsageError, match="aws-logs-write-test is no log"):
+    with pytest.raises(UsageError, match="aws-logs-write-test is not one"):
         run(flowlogs(by="dstport"), [marker])

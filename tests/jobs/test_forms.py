@@ -465,4 +465,4 @@ def test_a_second_carriage_return_belongs_to_the_last_field_of_a_located_line(
 
 def test_a_blank_within_a_value_of_a_needed_column_is_told(write_logs: WriteLogs) -> None:
     found = run(FLOWS, write_logs(b"dstport,protocol\n4 3,6\n443,6\n"))
-    assert [one.reason for one in found.rejects] == ["a value with a blank in it"]
+    assert [one.reason for one in found.rejects] == ["a value has a blank in it"]

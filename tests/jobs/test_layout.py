@@ -128,10 +128,10 @@ def test_a_format_says_the_layout_of_a_log_without_a_header(
     [
         ("", "has no field dstport and no field protocol"),
         ("srcaddr dstport", "has no field protocol"),
-        ("dstport protocol Dst", "'Dst' is no name of a field"),
-        ("dstport,protocol", "'dstport,protocol' is no name"),
+        ("dstport protocol Dst", "'Dst' is not the name of a field"),
+        ("dstport,protocol", "'dstport,protocol' is not the name"),
         ("dstport protocol dstport", "names the field dstport twice"),
-        ("dstport protocol \x1b[1m", r"'\x1b[1m' is no name"),
+        ("dstport protocol \x1b[1m", r"'\x1b[1m' is not the name"),
     ],
 )
 def test_a_format_that_cannot_be_is_refused(tmp_path: Path, text: str, fault: str) -> None:

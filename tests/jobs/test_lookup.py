@@ -171,7 +171,7 @@ def test_another_separator_is_named(refuse: Refuse, separator: str, what: str) -
     (line,) = refuse(separator.join(["dstport", "protocol", "tag"]) + "\n")
     assert line == (
         "lookup.csv:1: the column 'dstport' is missing; "
-        f"the first line must be dstport,protocol,tag, and {what} stand there"
+        f"the first line must be dstport,protocol,tag, with commas instead of {what}"
     )
 
 
@@ -183,7 +183,7 @@ def test_a_path_may_be_a_text(table: Path) -> None:
 @pytest.mark.parametrize("column", ["dstport", "protocol", "tag"])
 def test_a_column_that_stands_twice_is_refused(refuse: Refuse, column: str) -> None:
     (line,) = refuse(f"dstport,protocol,tag, {column.upper()} \n443,tcp,web,api\n")
-    assert line.startswith(f"lookup.csv:1: the column '{column}' stands there twice; ")
+    assert line.startswith(f"lookup.csv:1: the column '{column}' is there twice; ")
 
 
 @promise(
@@ -219,9 +219,21 @@ def test_a_column_that_stands_twice_is_refused(refuse: Refuse, column: str) -> N
         ("80,,a", "protocol '' is unknown", "an IANA keyword such as tcp, or a number 0"),
         ("80,tcp,", "tag is empty", "write one, or remove the row"),
         ('80,tcp," "', "tag is empty", "write one, or remove the row"),
-        ("80,tcp,Untagged", "tag 'Untagged' is what matches no row", "choose another name"),
-        ("80,tcp,UNTAGGED", "tag 'UNTAGGED' is what matches no row", "choose another name"),
-        ('80,tcp, " untagged "', "tag 'untagged' is what matches no row", "choose another name"),
+        (
+            "80,tcp,Untagged",
+            "tag 'Untagged' is reserved for records that match no row",
+            "choose another tag",
+        ),
+        (
+            "80,tcp,UNTAGGED",
+            "tag 'UNTAGGED' is reserved for records that match no row",
+            "choose another tag",
+        ),
+        (
+            '80,tcp, " untagged "',
+            "tag 'untagged' is reserved for records that match no row",
+            "choose another tag",
+        ),
         ('80,tcp,"a"b', "the quotes are wrong", "close each quote, double inner ones"),
         ('80,tcp,"a"b"', "the quotes are wrong", "close each quote, double inner ones"),
     ],
