@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from mapreduce.counted import Counted, print_result
 from mapreduce.errors import UsageError
 from mapreduce.inputs.sources import Inputs, Sources, find_sources
 from mapreduce.job import Job
+from mapreduce.mapping.mapper import Mapper
 from mapreduce.mapping.task import MapSettings, forget_combiners, map_splits, map_task
 from mapreduce.options import Options, options_of
 from mapreduce.outputs.manifest import own_outputs
@@ -177,15 +178,49 @@ def _keywords(function: Callable[[Job, Inputs, Options], Any]) -> Callable[..., 
     """Return a function that takes the options as keywords; its help describes each of them."""
 
     def with_keywords(job: Job, inputs: Inputs, /, **options: Any) -> Any:
+        _check_job(job)
+        _check_keywords(options)
         return function(job, inputs, Options(**options))
 
-    rows = [f"``{name}``: {option.help}" for name, option in options_of(Options)]
-    with_keywords.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Options:", "", *rows])
-    positional = [*inspect.signature(function).parameters.values()][:2]
-    signature = inspect.Signature([*positional, *inspect.signature(Options).parameters.values()])
-    with_keywords.__signature__ = signature  # type: ignore[attr-defined]
+    with_keywords.__doc__ = "\n".join([inspect.getdoc(function) or "", "", *_help_lines()])
+    keywords = inspect.signature(Options).parameters.values()
+    plain = [one.replace(annotation=inspect.Parameter.empty) for one in keywords]
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    names = [inspect.Parameter(name, kind) for name in ("job", "inputs")]
+    with_keywords.__signature__ = inspect.Signature([*names, *plain])  # type: ignore[attr-defined]
     with_keywords.__name__ = with_keywords.__qualname__ = "run"
     return with_keywords
+
+
+def _help_lines() -> Iterator[str]:
+    yield from ("Returns a ``Result``.", "", "Options:", "")
+    for name, option in options_of(Options):
+        yield f"``{name}``: {option.help}{f' Default: {option.default}.' if option.default else ''}"
+
+
+def _check_job(job: object) -> None:
+    """Raise ``UsageError`` for what is no job, as the function that makes one is not."""
+    if isinstance(job, Job):
+        missing = [name for name in ("mapper", "outputs") if not hasattr(job, name)]
+        if missing:
+            raise UsageError(f"the job {type(job).__name__} has no {missing[0]}")
+        if not isinstance(job.mapper, Mapper):
+            raise UsageError(f"the job's mapper is {job.mapper!r:.60}: make a LineMapper of it")
+        return
+    hint = "; call it, and give what it returns" if callable(job) else ""
+    raise UsageError(f"the first argument of run must be a Job, not {job!r:.60}{hint}")
+
+
+def _check_keywords(options: Iterable[str]) -> None:
+    """Raise ``TypeError`` for a keyword that is no option, and name the nearest one."""
+    known = [name for name, _option in options_of(Options)]
+    for name in options:
+        if name not in known:
+            import difflib  # noqa: PLC0415 - start-up counts
+
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"run() got an unexpected keyword argument {name!r}{hint}")
 
 
 def _typed(_options: Callable[P, Options]) -> Callable[Concatenate[Job, Inputs, P], Result]:

@@ -25,6 +25,9 @@ class MapReduceError(Exception):
     def __str__(self) -> str:
         return _NAMED.sub(lambda found: f"{found[1]}={found[2]}", self.text())
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def for_command_line(self) -> str:
         """Return the text for somebody who has typed a command."""
         return _NAMED.sub(_as_typed, self.text())

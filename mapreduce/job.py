@@ -66,6 +66,8 @@ class KeyCount(Job):
     outputs: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mapper, Mapper):
+            raise TypeError(f"{self.mapper!r:.60} is no mapper: make a LineMapper of a function")
         object.__setattr__(self, "outputs", (self.output,))
         values = 1 + len(self.mapper.measures)
         if len(self.header) - values not in {1, self.mapper.key_columns}:

@@ -27,7 +27,11 @@ QUOTES_NOTE: Final = (
 )
 """The note of a run whose input looks like CSV with quotes."""
 QUOTE: Final = ord('"')
-_QUOTED_FIELD: Final = re.compile(rb'(?:\A|[,\t\n])"')
+_QUOTED_FIELD: Final = {
+    b",": re.compile(rb'(?:\A|[,\n])"'),
+    b"\t": re.compile(rb'(?:\A|[\t\n])"'),
+}
+"""A field that begins with a quote, by the delimiters of files that are known to have them."""
 
 REMEMBERED: Final = 1 << 18
 """The largest number of skipped keys that are remembered, so that they take little memory."""
@@ -169,12 +173,12 @@ class FieldCombiner:
         self._skipped = set[bytes]()  # keys judged as skipped, even if the table has been drained
         self._in_table = set[bytes]()  # those of them that are in the table now
         self._has_odd = False
-        self._watches_quotes = mapper.delimiter in {b",", b"\t"}
+        self._quoted = _QUOTED_FIELD.get(mapper.delimiter)
         self._has_quotes = False
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        if self._watches_quotes and kernel.has_byte(block, QUOTE) and _QUOTED_FIELD.search(block):
-            self._has_quotes, self._watches_quotes = True, False
+        if self._quoted and kernel.has_byte(block, QUOTE) and self._quoted.search(block):
+            self._has_quotes, self._quoted = True, None
         scan = self._table.scan(block, self._wants_new_keys)
         refused = self._refused(scan.fresh)
         junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]

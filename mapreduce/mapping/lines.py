@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -40,7 +41,6 @@ class LineCombiner:
 
     def __init__(self, mapper: LineMapper) -> None:
         self._mapper = mapper
-        self._add = self._add_values if mapper.measures else self._add_keys
         self._reset()
 
     def _reset(self) -> None:
@@ -49,24 +49,24 @@ class LineCombiner:
         self._counted = 0
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        map_line, found = self._mapper.map_line, list[Any]()
         lines = skipped = malformed = 0
         where: list[tuple[int, str]] = []
-        known = len(self._counts)
         for offset, line in lines_of(block):
             lines += 1
             try:
-                found = list(self._mapper.map_line(line))
-                self._add(found)
+                keys = list(map_line(line))
             except Malformed as error:
                 malformed += 1
                 if len(where) < wanted:
                     where.append((offset, str(error)))
                 continue
             except (Exception, SystemExit) as error:
-                raise LineFailedError(offset, error) from error
-            skipped += not found
-            self._counted += bool(found)
-        self._check_keys(len(self._counts) - known, block)
+                raise LineFailedError(offset, _plainer(error, map_line, line)) from error
+            found += keys
+            skipped += not keys
+        self._counted += lines - skipped - malformed
+        self._add(found, block)
         return Tally(lines, skipped, malformed, where, len(self._counts))
 
     def drain(self) -> Drained:
@@ -75,37 +75,65 @@ class LineCombiner:
         self._reset()
         return drained
 
-    def _add_keys(self, found: list[bytes]) -> None:
-        self._counts.update(found)
+    def _add(self, found: list[Any], block: memoryview) -> None:
+        """Count the keys of a block; if one is wrong, find the line that it is from."""
+        known = len(self._counts)
+        try:
+            if self._mapper.measures:
+                self._add_values(found)
+            else:
+                self._counts.update(found)
+        except (TypeError, ValueError):
+            self._blame_line(block)
+            raise
+        fresh = islice(reversed(self._counts), len(self._counts) - known)
+        if any(type(key) is not bytes for key in fresh):
+            self._blame_line(block)
 
     def _add_values(self, found: list[tuple[Any, ...]]) -> None:
+        measures = self._mapper.measures
         for key, *values in found:
             self._counts[key] += 1
-            for held, measure, value in zip(
-                self._values, self._mapper.measures, values, strict=True
-            ):
+            for held, measure, value in zip(self._values, measures, values, strict=True):
                 held[key] = measure.merge(held[key], value) if key in held else value
 
-    def _check_keys(self, fresh: int, block: memoryview) -> None:
-        """Raise if one of the ``fresh`` last keys is not bytes, and find the line that has it."""
-        wrong = [key for key in islice(reversed(self._counts), fresh) if type(key) is not bytes]
-        if not wrong:
-            return
-        problem = TypeError(
-            f"the key {wrong[-1]!r} is {type(wrong[-1]).__name__}, and keys are bytes: return "
-            "a list of them, such as [line[:3]], and encode text with .encode()"
-        )
+    def _blame_line(self, block: memoryview) -> None:
+        """Raise ``LineFailedError`` for the first line whose keys are not what they must be."""
         for offset, line in lines_of(block):
-            if any(type(key) is not bytes for key in self._keys(line)):
-                raise LineFailedError(offset, problem)
-        raise problem
+            with suppress(Malformed):
+                for each in self._mapper.map_line(line):
+                    if problem := wrong_key(each, len(self._mapper.measures)):
+                        raise LineFailedError(offset, TypeError(problem))
 
-    def _keys(self, line: bytes) -> Iterator[Any]:
-        try:
-            found = list(self._mapper.map_line(line))
-        except Malformed:
-            return
-        yield from (each[0] for each in found) if self._mapper.measures else found
+
+def wrong_key(found: object, measures: int) -> str:
+    """Return what is wrong with a key that a line function has returned; empty if nothing is."""
+    if measures and not (isinstance(found, tuple) and len(found) == 1 + measures):
+        return (
+            f"with {measures} measure{'s' if measures > 1 else ''} the function returns a list of "
+            f"tuples of a key and {measures} more; {found!r:.60} is none"
+        )
+    key = found[0] if measures and isinstance(found, tuple) else found
+    if type(key) is bytes:
+        return ""
+    if isinstance(key, tuple):
+        return f"the key {key!r:.60} is a tuple: only a mapper that has measures takes tuples"
+    return (
+        f"the key {key!r:.60} is {type(key).__name__}, and keys are bytes: return a list of them, "
+        "such as [line[:3]], and encode text with .encode()"
+    )
+
+
+def _plainer(
+    error: BaseException, map_line: Callable[[bytes], Iterable[Any]], line: bytes
+) -> BaseException:
+    """Return an error that says more, if a line function returned what is no list at all."""
+    if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+        return error  # raised by the function itself
+    returned = map_line(line)
+    return TypeError(
+        f"the function returned {returned!r:.60}, and must return a list of keys; [] skips the line"
+    )
 
 
 def lines_of(block: memoryview) -> Iterator[tuple[int, bytes]]:

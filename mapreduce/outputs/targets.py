@@ -152,6 +152,8 @@ def _deferred(text: Callable[[], bytes]) -> Iterator[bytes]:
 
 def check_names(outputs: Sequence[str]) -> None:
     """Raise ``UsageError`` unless a job's output names are plain file names, each used once."""
+    if isinstance(outputs, str):
+        raise UsageError(f"the job's outputs are the text {outputs!r}: write ({outputs!r},)")
     for name in outputs:
         shown = f"the output {printable(str(name))!r} of the job"
         if not isinstance(name, str) or not is_plain(name):

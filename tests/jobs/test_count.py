@@ -125,9 +125,16 @@ def test_a_backslash_is_a_delimiter_and_half_an_escape_is_none() -> None:
         "[]",
     ),
 )
-@pytest.mark.parametrize("delimiter", [",", r"\t"])
 @pytest.mark.parametrize(
-    ("line", "told"), [(b'a,"b\tc"\n', True), (b'a\t"b,c"\n', True), (b'a"b"\n', False)]
+    ("delimiter", "line", "told"),
+    [
+        (",", b'a,"b,c"\n', True),
+        (",", b'"a,b",c\n', True),
+        (r"\t", b'a\t"b\tc"\n', True),
+        (r"\t", b'a,"b,c"\n', False),
+        (",", b'a"b",c\n', False),
+        (" ", b'a "b c"\n', False),
+    ],
 )
 def test_a_quoted_field_is_told_until_quotes_are_read(
     tmp_path: Path, delimiter: str, line: bytes, told: bool

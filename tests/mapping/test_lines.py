@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import lines_of
 
-from mapreduce import LineMapper, Malformed, Totals
+from mapreduce import Largest, LineMapper, Malformed, Measure, Totals
 from mapreduce.mapping.mapper import Drained, LineFailedError
 from mapreduce.reducing.totals import EMPTY
 
@@ -79,3 +80,62 @@ def test_any_other_exception_is_the_job_s_own() -> None:
         combiner.map_block(memoryview(b"1\nx\n"), 1)
     assert caught.value.offset == 2
     assert isinstance(caught.value.cause, ValueError)
+
+
+def nothing(_line: bytes) -> Any:
+    return None
+
+
+def pairs(line: bytes) -> Any:
+    return [(line, 1)]
+
+
+def text(line: bytes) -> Any:
+    return [line.decode()]
+
+
+def bare(line: bytes) -> Any:
+    return [line]
+
+
+def lists(line: bytes) -> Any:
+    return [[line]]
+
+
+@pytest.mark.parametrize(
+    ("function", "measures", "message"),
+    [
+        (nothing, (), "the function returned None, and must return a list of keys; [] skips"),
+        (text, (), "the key 'x' is str, and keys are bytes: return a list of them"),
+        (pairs, (), "the key (b'x', 1) is a tuple: only a mapper that has measures takes tuples"),
+        (lists, (), "the key [b'x'] is list, and keys are bytes"),
+        (bare, (Largest(),), "with 1 measure the function returns a list of tuples of a key and 1"),
+        (pairs, (Largest(), Largest()), "with 2 measures the function returns a list of tuples"),
+    ],
+)
+def test_what_a_line_function_must_return_is_told_with_its_line(
+    function: Any, measures: tuple[Measure, ...], message: str
+) -> None:
+    combiner = LineMapper(function, measures).start()
+    with pytest.raises(LineFailedError) as caught:
+        combiner.map_block(memoryview(b"x\ny\n"), 0)
+    assert caught.value.offset == 0
+    assert message in str(caught.value.cause)
+
+
+def test_only_the_first_line_with_a_wrong_key_is_blamed() -> None:
+    combiner = LineMapper(lambda line: [line if line != b"bad" else line.decode()]).start()
+    with pytest.raises(LineFailedError) as caught:
+        combiner.map_block(memoryview(b"fine\nfine\nbad\nbad\n"), 0)
+    assert caught.value.offset == 10
+
+
+class Faulty(Measure):
+    def merge(self, _left: Any, _right: Any, /) -> Any:
+        raise ValueError("cannot merge these")
+
+
+def test_an_error_of_a_measure_is_its_own() -> None:
+    combiner = LineMapper(pairs, (Faulty(),)).start()
+    with pytest.raises(ValueError, match="cannot merge these"):
+        combiner.map_block(memoryview(b"x\nx\n"), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import subprocess
 import sys
@@ -12,12 +13,12 @@ from typing import Any
 import pytest
 from promises import becomes, change, promise
 
-from mapreduce import KeyCount, LineMapper, Result, UsageError, run
+from mapreduce import Job, KeyCount, LineMapper, Result, UsageError, run
 from mapreduce.engine import explain_with
 from mapreduce.jobs.count import count
 from mapreduce.jobs.wordcount import wordcount
 from mapreduce.kernel.pace import Pace
-from mapreduce.options import Options
+from mapreduce.options import Options, options_of
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def broken(line: bytes) -> Iterable[bytes]:
 
 @promise(
     "A key that is no bytes is told with its line and what to do",
-    broken_by=becomes("mapreduce.mapping.lines:LineCombiner._check_keys", "pass"),
+    broken_by=becomes("mapreduce.mapping.lines:LineCombiner._blame_line", "pass"),
 )
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.usefixtures("_parallel")
@@ -162,3 +163,44 @@ def test_an_option_that_cannot_be_is_named_as_the_caller_knows_it(log: Path) -> 
     with pytest.raises(UsageError, match=r"^workers=0: must be a whole number of at least 1$") as e:
         run(wordcount(), log, workers=0)
     assert e.value.for_command_line().startswith("--workers 0: must be")
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (wordcount, "must be a Job, not <function wordcount"),
+        (KeyCount, "; call it, and give what it returns"),
+        ("a.log", "must be a Job, not 'a.log'"),
+    ],
+)
+def test_what_is_no_job_is_told_so(log: Path, job: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        run(job, log)
+    assert message in str(caught.value)
+    assert "\0" not in repr(caught.value)
+
+
+def test_a_job_without_its_parts_is_told_what_is_missing(log: Path) -> None:
+    class Half(Job):
+        outputs = ("x.csv",)
+
+    class Bare(Half):
+        mapper: Any = broken
+
+    with pytest.raises(UsageError, match="the job Half has no mapper"):
+        run(Half(), log)
+    with pytest.raises(UsageError, match="make a LineMapper of it"):
+        run(Bare(), log)
+
+
+def test_a_keyword_that_is_no_option_is_told_with_the_nearest_one(log: Path) -> None:
+    with pytest.raises(TypeError, match=r"run\(\) got an unexpected .* did you mean 'workers'\?"):
+        run(wordcount(), log, worker=2)  # type: ignore[call-arg]
+
+
+def test_the_help_of_run_describes_every_option_in_a_readable_signature() -> None:
+    signature = str(inspect.signature(run))
+    assert signature.startswith("(job, inputs, /, *, output=None, workers=None")
+    assert [
+        name for name, _ in options_of(Options) if f"``{name}``: " not in str(run.__doc__)
+    ] == []
