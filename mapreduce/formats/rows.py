@@ -74,7 +74,8 @@ class RowText:
                 value = text[row].as_py()[:60].decode(errors="backslashreplace")
                 raise InputError(
                     f"{self.name}: row {first + row}: the value {value!r} of the column {column} "
-                    f"would be two: {sign.decode('latin-1')!r} ends a value or a line"
+                    f"would be two values, because {sign.decode('latin-1')!r} ends a value or a "
+                    "line; replace it in the column first"
                 )
 
 

@@ -131,5 +131,7 @@ def _next_line(source: Readable, file: BinaryIO, offset: int, max_line: int, tic
     except OSError as error:
         raise InputError(f"{source.name}: {error.strerror}") from error
     if position < (source.size or 0):
-        raise InputError(f"{source.name}: was truncated at byte {position} while it was being read")
+        raise InputError(
+            f"{source.name}: was truncated at byte {position} while it was being read; run again"
+        )
     return position

@@ -187,5 +187,5 @@ def growth(sources: Iterable[Source]) -> Iterator[str]:
         if longer := source.store.growth(source):
             yield (
                 f"{source.name}: grew by {longer:,} bytes while it was counted; "
-                f"what it had at the start, {source.size:,} bytes, is counted"
+                f"only the {source.size:,} bytes that it had at the start are counted"
             )

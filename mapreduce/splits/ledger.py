@@ -35,7 +35,8 @@ class Ledger:
         if total.lines == classes and (total.splits, total.size, self._files) == handed_out:
             return
         raise ConservationError(
-            f"{total.lines} lines in {total.size} of {self._size} bytes and {total.splits} of "
-            f"{self._splits} splits, but {total.counted} counted + {total.skipped} skipped + "
-            f"{total.malformed} malformed; nothing was written, please report this"
+            f"lines were lost or counted twice: {total.lines} lines in {total.size} of "
+            f"{self._size} bytes and {total.splits} of {self._splits} splits, "
+            f"but {total.counted} counted + {total.skipped} skipped + {total.malformed} malformed; "
+            "nothing was written, please report this"
         )

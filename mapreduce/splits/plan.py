@@ -92,7 +92,7 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
     remote = any(source.store.has_threads for source in sources)
     if remote and options.start_method == "fork":
         method = named("start_method", "fork")
-        raise UsageError(f"{method} cannot be used with s3://: the client has threads")
+        raise UsageError(f"{method} cannot be used with s3://, whose client starts threads")
     backend = None if options.backend is None else adapt_backend(options.backend)
     _check_local_files(sources, options, backend)
     sources = choose_mappers(sources, partial(_mapper_for, job), options.tick)
@@ -158,7 +158,7 @@ def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
     stuck = "this process is a daemon, which may not start processes" if _is_daemon() else None
     stuck = stuck or why_not_sendable(job.mapper, forked=forked)
     if stuck and remote:
-        raise UsageError(f"objects in S3 are read by other processes, but {stuck}")
+        raise UsageError(f"only other processes can read objects in S3, but {stuck}")
     return stuck
 
 

@@ -272,9 +272,7 @@ def test_growth_while_a_file_is_counted_is_told(tmp_path: Path) -> None:
     found = run(count("1"), [path], progress=append)
     assert found.counts == {b"a": 1, b"c": 1}
     (note,) = found.notes
-    assert note.startswith(
-        f"{tmp_path}/a\\tb.log: grew by 4 bytes while it was counted; what it had"
-    )
+    assert note.startswith(f"{tmp_path}/a\\tb.log: grew by 4 bytes while it was counted; only the")
     assert note.isprintable()
     assert not run(count("1"), [path]).notes
 
