@@ -25,6 +25,9 @@ from mapreduce.errors import NothingCountedError
 from mapreduce.formats.format import HEAD
 from mapreduce.formats.table import find_format
 
+pytest_plugins = ["engine_runs", "shell"]
+"""Their fixtures are of several files."""
+
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
