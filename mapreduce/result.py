@@ -30,5 +30,5 @@ class Result:
 
     @cached_property
     def counts(self) -> Counter[bytes]:
-        """The number of lines of each key, made when it is first asked for."""
+        """How often each key was counted, computed when it is first asked for."""
         return self.totals.counts

@@ -11,6 +11,7 @@ import pytest
 from errors_by_host import errors_by_host
 from markdown_writer import MarkdownWriter
 from product_measure import Product
+from two_tables import WordsAndLengths
 from zlib_format import Zlib
 
 from mapreduce import KeyCount, LineMapper, Totals, run
@@ -27,6 +28,15 @@ def test_the_job_of_the_docs_counts_and_measures(tmp_path: Path) -> None:
         "Host,Errors,Longest\nweb1,2,22\nweb2,1,17\n"
     )
     assert (result.stats.counted, result.stats.skipped) == (3, 2)
+
+
+def test_the_job_of_two_tables_of_the_docs_writes_both(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"a bb a\nccc bb\n")
+    result = run(WordsAndLengths(), tmp_path / "text", output=tmp_path / "out")
+    words, lengths = (table.rows for table in result.tables)
+    assert list(words) == [("a", 2), ("bb", 2), ("ccc", 1)]
+    assert list(lengths) == [(1, 2), (2, 2), (3, 1)]
+    assert (tmp_path / "out" / "lengths.csv").read_text() == "Length,Count\n1,2\n2,2\n3,1\n"
 
 
 def words_and_lengths(line: bytes) -> list[tuple[bytes, int]]:

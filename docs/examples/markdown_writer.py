@@ -16,7 +16,11 @@ class MarkdownWriter:
     suffixes: Sequence[str] = (".md",)
 
     def text(self, table: Table, *, excel_safe: bool = False) -> Iterator[bytes]:
-        """Yield the bytes of the file; no spreadsheet computes what stands in Markdown."""
+        """Yield the bytes of the file.
+
+        No spreadsheet opens Markdown. A format that one opens must put ``'`` before text that
+        begins with one of ``FORMULA`` (``mapreduce.outputs.csv_writer``) if ``excel_safe`` is set.
+        """
         rule = ("---",) * len(table.header)
         for row in (table.header, rule, *table.rows):
             cells = (re.sub(r"([|\\])", r"\\\1", str(value)) for value in row)

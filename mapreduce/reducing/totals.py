@@ -54,7 +54,7 @@ class Totals:
 
     @property
     def counts(self) -> Counter[bytes]:
-        """The number of lines of each key."""
+        """How often each key was counted: once for each line, or as often as its mapper gave it."""
         return Counter(self.columns()[0])
 
     @property
