@@ -5,11 +5,11 @@
 >>> run(wordcount(), ["data/flowlogs-small.log"]).stats.lines > 0
 True
 
-Nothing is imported before it is asked for: the command takes over signals, and the current
-directory is taken off ``sys.path``, before anything else may happen.
+A public name is imported when it is first used. So the command can take over signals, and ``python
+-m mapreduce`` can remove the current directory from ``sys.path``, before other imports.
 """
 
-TYPE_CHECKING = False  # nor is typing imported
+TYPE_CHECKING = False  # not imported from typing, for the same reason
 if TYPE_CHECKING:
     from mapreduce.backends.backend import Backend
     from mapreduce.engine import run

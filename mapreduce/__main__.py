@@ -1,8 +1,8 @@
 """The commands ``mapreduce`` and ``processflows``; the same as ``python -m mapreduce``.
 
-The current directory is no place to import from: a ``socket.py`` that lies beside the user's logs
-must not run. Signals are taken over before anything slow is imported. Until then a Ctrl-C is
-``KeyboardInterrupt``, and the other signals end a process that has not begun anything.
+Nothing is imported from the current directory: a ``socket.py`` beside the user's logs must not run.
+Signals are taken over before anything slow is imported. Until then a Ctrl-C raises
+``KeyboardInterrupt``, and any other signal ends a process that has not done anything yet.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
 GC_THRESHOLD: Final = 200_000
-"""New containers between two looks for garbage in cycles. Counting makes millions that are in none:
-at the default of 700 a run over 12 MB takes 7 % longer, one over 1 GB 4 % (benchmarks/NOTES.md)."""
+"""New containers between two runs of the cyclic garbage collector. Counting makes millions of them,
+none in a cycle. With the default of 700, a run over 12 MB takes 7 % longer and a run over 1 GB 4 %
+(benchmarks/NOTES.md)."""
 
 
 def main(command: str | None = None) -> int:
-    """Run the command line and return its exit code; ``command`` names the job beforehand."""
+    """Run the command line and return its exit code; with ``command``, that of one job."""
     gc.set_threshold(GC_THRESHOLD)
-    from mapreduce.cli.signals import StopRequest  # noqa: PLC0415 - nothing before the signals
+    from mapreduce.cli.signals import StopRequest  # noqa: PLC0415 - import as little as possible here
 
     stop = StopRequest()
     stop.take_over()
@@ -55,12 +56,12 @@ def _run(name: str, command: str | None) -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """End at once: to free all objects one by one takes 8 % of a run over 12 MB, for nothing."""
+    """Exit without freeing all objects one by one, which takes 8 % of a run over 12 MB."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:  # not closed
                 stream.flush()
-        except OSError:  # a full or a closed one has been told of before
+        except OSError:  # full or closed: the error has been reported before
             continue
     if "multiprocessing.util" in sys.modules:
         finalize = sys.modules["multiprocessing.util"]._run_finalizers  # noqa: SLF001
@@ -69,9 +70,9 @@ def _leave(code: int) -> NoReturn:
 
 
 def _leave_current_directory() -> None:
-    """Take the directory that ``python -m`` has put first off ``sys.path``.
+    """Remove the current directory, which ``python -m`` puts first, from ``sys.path``.
 
-    If the package itself lies there (a checkout that is not installed), put the directory last.
+    If it holds this package (a checkout that is not installed), move it to the end instead.
     """
     if sys.flags.safe_path or os.path.realpath(sys.path[0]) != os.path.realpath(os.curdir):
         return

@@ -1,4 +1,4 @@
-"""What is left of a run when all lines are counted: to make the tables, to write and show them."""
+"""The end of a run, after all lines are counted: make the tables, write and print them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mapreduce.splits.plan import Plan
 
 @dataclass(frozen=True)
 class Counted:
-    """A run whose lines are all counted; ``spool`` has the malformed ones, if they are wanted."""
+    """A run after counting; ``spool`` holds the malformed lines if a file for them is named."""
 
     job: Job
     options: Options
@@ -37,9 +37,9 @@ class Counted:
     def make_tables(self) -> Sequence[Table]:
         """Let the job make its tables, unless too many lines are malformed.
 
-        Raises ``MalformedError`` for more malformed lines than the options allow, and
-        ``NothingCountedError`` if nothing was counted for malformed lines. Before that, these lines
-        are written, if they are wanted.
+        Raises ``MalformedError`` if there are more malformed lines than the options allow, and
+        ``NothingCountedError`` if no line was counted because lines are malformed. Before it
+        raises, it writes the malformed lines if a file for them is named.
         """
         self._check_malformed()
         try:
@@ -53,7 +53,7 @@ class Counted:
         return tables
 
     def write(self, tables: Sequence[Table]) -> Saved:
-        """Write all files, or none."""
+        """Write all files of the run, or none of them."""
         return self.targets.write(
             tables,
             self.spool,
@@ -66,7 +66,7 @@ class Counted:
         )
 
     def result(self, tables: Sequence[Table], saved: Saved) -> Result:
-        """Return what the run has found."""
+        """Return the result of the run."""
         total = self.total
         found = [*self.sources.notes, *self.plan.notes, *sorted(total.notes)]
         notes = [*found, *growth(self.sources), *saved.notes]
@@ -77,7 +77,9 @@ class Counted:
         if budget is not None and not budget.holds(total.malformed, total.lines):
             written = self._write_rejects()
             raise MalformedError(total.malformed, total.lines, budget.text, total.rejects, written)
-        if not total.counted and total.malformed >= max(1, total.skipped):  # not just a quiet log
+        if not total.counted and total.malformed >= max(
+            1, total.skipped
+        ):  # a log without traffic is fine
             advice, written = self._advice(), self._write_rejects()
             raise NothingCountedError(total.lines, total.malformed, advice, total.rejects, written)
 
@@ -89,7 +91,7 @@ class Counted:
         return f"{looks} {self.job.remedy}".rstrip()
 
     def _write_rejects(self) -> str:
-        """Write the malformed lines alone, if they are wanted; return in words what is written."""
+        """Write only the malformed lines, if a file is named; return what was written, in words."""
         malformed = self.total.malformed
         self.targets.write_rejects(self.spool, malformed=malformed, check=self._check_stop)
         return "nothing" if self.targets.rejects is None else f"nothing but {self.targets.rejects}"
@@ -98,7 +100,7 @@ class Counted:
         self.options.tick(0)
 
     def _describe(self) -> Mapping[str, object]:
-        """Return what the manifest says of the job, the inputs and what became of their lines."""
+        """Return the manifest's description of the job, the inputs and the numbers of lines."""
         return {
             "version": __version__,
             "job": self.job.name or type(self.job).__name__,
@@ -114,7 +116,7 @@ class Counted:
         }
 
     def _stats(self) -> Stats:
-        """Return the figures of the run up to now."""
+        """Return the figures of the run so far."""
         self.clock.lap("write")
         return Stats(
             inputs=len(self.sources),
@@ -132,7 +134,7 @@ class Counted:
 
 
 def print_result(result: Result, options: Options) -> None:
-    """Print what a run with these options prints: its table or its figures, or nothing."""
+    """Print the table or the figures if the options send one of them to standard output."""
     if options.output == STANDARD_OUTPUT:
         print_table(result.tables[0], excel_safe=options.excel_safe)
     if options.stats == STANDARD_OUTPUT:

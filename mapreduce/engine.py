@@ -41,7 +41,7 @@ from mapreduce.splits.explain import explain
 from mapreduce.splits.plan import Plan, adjust_plan, make_plan
 
 SHOWN: Final = 10
-"""Malformed lines that a run locates."""
+"""Malformed lines that a run reports with their place."""
 
 P = ParamSpec("P")
 
@@ -61,7 +61,7 @@ def run_with(job: Job, inputs: Inputs, options: Options) -> Result:
 
 
 def count_and_write(job: Job, inputs: Inputs, options: Options) -> Result:
-    """Do all of a run but its last step, ``print_result``; a progress bar may be in the way."""
+    """Run a job but print nothing, so that a caller can remove a progress bar before it prints."""
     clock, targets = Clock(), _targets(job, options)
     sources = _find(job, inputs, targets)
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
@@ -78,9 +78,9 @@ def count_and_write(job: Job, inputs: Inputs, options: Options) -> Result:
 
 
 def find_inputs(job: Job, inputs: Inputs, options: Options) -> Sources:
-    """Find the inputs of a job without its own files, unless the caller names these.
+    """Find the inputs of a job, without its own files unless the caller names them.
 
-    Its own are its side inputs and what a run with these options writes.
+    Its own files are its side inputs and the files that a run with these options writes.
     """
     return _find(job, inputs, _targets(job, options))
 
@@ -94,7 +94,7 @@ def _find(job: Job, inputs: Inputs, targets: Targets) -> Sources:
 
 
 def _targets(job: Job, options: Options) -> Targets:
-    """Return the files that a run writes: all but what goes to standard output."""
+    """Return the files that a run writes, without those that go to standard output."""
     output, stats = options.output, options.stats
     if output == STANDARD_OUTPUT:
         check_one_table(job.outputs)
@@ -122,7 +122,7 @@ def _settings(job: Job, options: Options, spool: Spool | None) -> MapSettings:
 
 @contextmanager
 def backend_of(plan: Plan, clock: Clock) -> Iterator[Backend]:
-    """Yield what runs a plan; close it at the end if it is ours."""
+    """Yield the backend of a plan; close it at the end unless the caller passed it."""
     clock.lap("plan")
     try:
         if plan.backend is not None:
@@ -144,7 +144,7 @@ def map_reduce(plan: Plan, backend: Backend, settings: MapSettings, clock: Clock
     count: Callable[[Any], Partial] = partial(map_task, settings=settings)
     tasks: Iterator[Any] = plan.tasks
     size_of: Callable[[Any], int] = attrgetter("size")
-    if plan.in_this_process:  # one task: each costs a partial, and there is nobody to share with
+    if plan.in_this_process:  # one task for all splits, because each task makes a partial
         count = partial(map_splits, settings=settings, tick=plan.tick)
         tasks = iter([plan.splits])
         size_of = _ticked_already
@@ -170,12 +170,12 @@ def _ticked_already(_task: object) -> int:
 
 
 def explain_with(job: Job, inputs: Inputs, options: Options) -> Iterator[str]:
-    """Yield lines that say what a run would do and why; nothing is counted."""
+    """Yield lines that describe what a run would do and why; count nothing."""
     return explain(make_plan(find_inputs(job, inputs, options), job, options))
 
 
 def _keywords(function: Callable[[Job, Inputs, Options], Any]) -> Callable[..., Any]:
-    """Return a function that takes the options as keywords; its help describes each of them."""
+    """Return a function that takes the options as keywords; its docstring describes each one."""
 
     def with_keywords(job: Job, inputs: Inputs, /, **options: Any) -> Any:
         _check_job(job)
@@ -224,7 +224,7 @@ def _check_keywords(options: Iterable[str]) -> None:
 
 
 def _typed(_options: Callable[P, Options]) -> Callable[Concatenate[Job, Inputs, P], Result]:
-    """Give ``run`` the keywords of ``Options``, so that each is written once and yet checked."""
+    """Give ``run`` the typed keywords of ``Options``, so that an option is written only once."""
     return _keywords(run_with)
 
 

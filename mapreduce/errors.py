@@ -1,4 +1,4 @@
-"""What can go wrong, and whose fault it is: the class says it, and so does the exit code."""
+"""The errors of this package; the class and the exit code tell who has to correct something."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 DISTRIBUTION: Final = "mapreduce-engine"
-"""The name to install by; under the name ``mapreduce`` the package index has a stranger's code."""
+"""The name by which to install this package; in the index, ``mapreduce`` is another package."""
 
 
 class MapReduceError(Exception):
     """The base of every error that this package raises on purpose; its text is one clear line.
 
-    The text names an option as the caller knows it: ``str`` as a keyword of ``run``, and
-    ``for_command_line`` as an option of the command.
+    ``str`` names an option as a keyword of ``run``; ``for_command_line`` names it as an option of
+    the command.
     """
 
     exit_code: ClassVar[int] = 1
@@ -29,11 +29,11 @@ class MapReduceError(Exception):
         return f"{type(self).__name__}({str(self)!r})"
 
     def for_command_line(self) -> str:
-        """Return the text for somebody who has typed a command."""
+        """Return the text for a user of the command line."""
         return _NAMED.sub(_as_typed, self.text())
 
     def text(self) -> str:
-        """Return the text, in which ``named`` has marked the options."""
+        """Return the text with options as ``named`` has marked them."""
         return super().__str__()
 
 
@@ -41,7 +41,7 @@ _NAMED: Final = re.compile("\0(\\w+)=([^\0]*)\0")
 
 
 def named(option: str, value: object = "") -> str:
-    """Return how a message names an option, and its value if there is one.
+    """Mark the name of an option, and its value if given, for the text of a ``MapReduceError``.
 
     >>> str(UsageError(f"allow more with {named('max_keys')}"))
     'allow more with max_keys='
@@ -57,7 +57,7 @@ def _as_typed(found: re.Match[str]) -> str:
 
 
 class UsageError(MapReduceError):
-    """The caller named something that cannot work; found before any mapper started."""
+    """An option or an input cannot work; this was found before any line was counted."""
 
     exit_code = 2
 
@@ -67,11 +67,11 @@ class InputError(MapReduceError):
 
 
 class OutputError(MapReduceError):
-    """The results could not be written; what was there before is still there."""
+    """The results could not be written; the files of earlier runs are unchanged."""
 
 
 class LimitError(MapReduceError):
-    """More distinct keys than there is memory for, or than the caller had allowed."""
+    """There are more distinct keys than memory can hold, or than the caller allowed."""
 
     @classmethod
     def of_keys(cls, where: str, max_keys: int) -> LimitError:
@@ -89,7 +89,7 @@ class LimitError(MapReduceError):
 
 
 class MalformedError(MapReduceError):
-    """There are more malformed lines than the caller had allowed; ``rejects`` has the first."""
+    """There are more malformed lines than the caller allowed; ``rejects`` has the first ones."""
 
     def __init__(
         self, malformed: int, lines: int, allowed: str, rejects: Sequence[Any], written: str
@@ -127,22 +127,22 @@ class NothingCountedError(MapReduceError):
 
 
 class ConservationError(MapReduceError):
-    """Lines were lost or counted twice: a defect of this program or of the job."""
+    """Lines were lost or counted twice: a bug in this program or in the job."""
 
 
 class JobError(MapReduceError):
-    """The job returned something else than it had declared; nothing has been written."""
+    """The job returned something other than it declared; nothing was written."""
 
 
 class TaskError(MapReduceError):
-    """The job's own code raised; the text is one clear line that names the job's file and line.
+    """The code of the job raised an exception; the text names the file and line of that code.
 
-    The traceback from the worker is a note of the exception.
+    The traceback from the worker is a note of this error.
     """
 
     @classmethod
     def of(cls, where: str, error: BaseException) -> TaskError:
-        """Report what a job's code raised ``where`` the data was: a file and a byte."""
+        """Return the error for a job's exception; ``where`` is the file and byte of the data."""
         lines = traceback.format_exception_only(error)
         summary = next(line for line in lines if not line.startswith(" ")).strip()
         frames = traceback.extract_tb(error.__traceback__)
@@ -158,11 +158,11 @@ class TaskError(MapReduceError):
 
 
 class WorkerLostError(MapReduceError):
-    """One task killed every worker that was given it."""
+    """A task killed every worker that tried it."""
 
 
 class Stopped(MapReduceError):  # noqa: N818 - not a fault
-    """A signal asked the run to stop; ``exit_code`` follows the shell's 128 + signal number."""
+    """A signal asked the run to stop; ``exit_code`` is 128 + the signal number, as in a shell."""
 
     def __init__(self, signum: int, name: str) -> None:
         super().__init__(signum, name)
@@ -174,7 +174,7 @@ class Stopped(MapReduceError):  # noqa: N818 - not a fault
 
 
 def printable(text: str) -> str:
-    """Return text of any origin with everything that could steer a terminal escaped."""
+    """Return text with every character escaped that a terminal might obey."""
     if text.isprintable():
         return text
     return "".join(
@@ -185,8 +185,8 @@ def printable(text: str) -> str:
 def install_hint(extra: str) -> str:
     """Return the shell command that installs the packages of ``extra`` for this installation.
 
-    The command names the place from which this package was installed: a checkout, a file, a
-    repository or the package index. So it never installs the code of anybody else.
+    The command names the place from which this package was installed (a checkout, a file, a
+    repository or the package index), so that it never installs another project's code.
     """
     import shlex  # noqa: PLC0415 - only a failure needs it
 
@@ -199,11 +199,11 @@ def install_hint(extra: str) -> str:
 
 
 def _installer() -> list[str]:
-    """Return the beginning of a command that installs for the Python that runs now."""
+    """Return the beginning of a command that installs packages for this Python."""
     import shutil  # noqa: PLC0415 - only a failure needs it
     from importlib.machinery import PathFinder  # noqa: PLC0415
 
-    # Not importlib.util.find_spec: to look for pip makes setuptools' import hook give way to it.
+    # Not importlib.util.find_spec: looking for pip with it disables the import hook of setuptools.
     if PathFinder.find_spec("pip") is None:  # uv makes such environments
         return ["uv", "pip", "install", "--python", sys.executable]
     on_path = Path(shutil.which("pip") or "/")
@@ -213,7 +213,7 @@ def _installer() -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """Return what to install so that this installation gets the packages of ``extra``."""
+    """Return the requirements to install for ``extra``."""
     import json  # noqa: PLC0415 - only a failure needs it
     from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415
 
@@ -233,7 +233,7 @@ def _requirements(extra: str) -> list[str]:
 
 
 def _is_gone(url: str) -> bool:
-    """Return whether a URL names a file or directory of this machine that is not there."""
+    """Return whether a URL names a file or directory of this machine that no longer exists."""
     from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - only a failure needs it
 
     parts = urlsplit(url)
@@ -241,7 +241,7 @@ def _is_gone(url: str) -> bool:
 
 
 def _locator(origin: Mapping[str, Any]) -> str:
-    """Return what the standard for ``direct_url.json`` describes as pip takes it."""
+    """Turn the content of ``direct_url.json`` into a URL that pip accepts."""
     url: str = origin["url"]
     if "vcs_info" in origin:
         vcs = origin["vcs_info"]

@@ -17,13 +17,13 @@ from mapreduce.reducing.totals import Totals
 
 
 class Job:
-    """Anything that can be counted: a subclass sets ``mapper`` and ``outputs``, and has ``finish``.
+    """The base of all jobs: a subclass sets ``mapper`` and ``outputs`` and defines ``finish``.
 
     ``mapper`` counts the lines. ``outputs`` are the file names of the tables that ``finish`` makes.
     ``side_inputs`` are files that the job was built from: no output may overwrite them.
-    ``selector`` chooses among the files that were named or found. ``remedy`` says what to try if
-    not one line could be counted. ``name`` is what the manifest calls the job: best the name of its
-    factory; without one, that of its class.
+    ``selector`` chooses among the input files. ``remedy`` is a sentence that tells the user what to
+    try if no line could be counted. ``name`` is the name of the job in the manifest, best that of
+    its factory; the default is the name of the class.
     """
 
     mapper: Mapper
@@ -35,7 +35,7 @@ class Job:
 
     @property
     def described(self) -> Mapping[str, object]:
-        """What was asked of the job, as the manifest tells it: values that JSON can hold."""
+        """The options of the job for the manifest, as values that JSON can hold."""
         return {}
 
     def mapper_for(self, _name: str, _first_line: bytes, /) -> Mapper:

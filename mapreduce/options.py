@@ -25,21 +25,21 @@ MAX_LINE: Final = 64 << 20
 """Bytes of the longest line that is accepted by default."""
 MAX_KEYS: Final = sys.maxsize
 BLOCK: Final = 256 << 10
-"""Bytes that a mapper is given at once: they stay in a core's second cache."""
+"""Bytes that a mapper gets at once; they fit into the second-level cache of a core."""
 START_METHODS: Final = ("fork", "forkserver", "spawn")
 
 Name: TypeAlias = str | os.PathLike[str]
 Check: TypeAlias = Callable[[Any], str | None]
-"""Returns what is wrong with a value, or ``None``."""
+"""Takes a value and returns what is wrong with it, or ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a caller is told of an option, and how the command spells it.
+    """The description of an option, and how the command spells it.
 
-    ``flag`` is a short form. ``default`` says in words what holds if nothing is given.
-    ``command_default`` is the default on the command line where that is another one. An option
-    that is not ``on_command_line`` holds a Python object.
+    ``flag`` is the short form. ``default`` describes the default in words. ``command_default`` is
+    the default on the command line if it differs. An option that is not ``on_command_line`` is
+    only for callers in Python.
     """
 
     help: str
@@ -61,10 +61,10 @@ class Budget:
 
     @classmethod
     def of(cls, text: str | int) -> Budget:
-        """Return the budget that ``N`` or ``P%`` writes; raise ``ValueError`` for anything else."""
+        """Parse ``N`` or ``P%``; raise ``ValueError`` for anything else."""
         found = re.fullmatch(r"([0-9]{1,18})(?:(?:\.([0-9]{1,9}))?(%))?", str(text))
         if found is None:
-            raise ValueError("must be a number of lines, or of per cent as in 0.1%")
+            raise ValueError("must be a number of lines such as 100, or a share such as 0.1%")
         said = named("max_malformed", text)
         if not found[3]:
             return cls(said, number=int(found[1]))
@@ -72,7 +72,7 @@ class Budget:
         return cls(said, share=(int(found[1] + digits), 100 * 10 ** len(digits)))
 
     def holds(self, malformed: int, lines: int) -> bool:
-        """Return whether so many of so many lines are within it."""
+        """Return whether ``malformed`` of ``lines`` lines are within the budget."""
         if self.number is not None:
             return malformed <= self.number
         part, whole = self.share or (1, 1)
@@ -101,17 +101,17 @@ def _path(value: Any) -> str | None:
 
 
 def no_progress(_size: int) -> None:
-    """Show nothing and stop nothing."""
+    """Do nothing: the progress function of a run without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a run is done, apart from what is counted. Raises ``UsageError`` for what cannot be."""
+    """The options of a run; raises ``UsageError`` for a value that cannot work."""
 
     output: Annotated[
         Name | None,
         Option(
-            "Directory of the tables; - is standard output.",
+            "Directory to write the tables to; - writes the only table to standard output.",
             "-o",
             metavar="DIR",
             default="nothing is written",
@@ -122,9 +122,9 @@ class Options:
     workers: Annotated[
         int | None,
         Option(
-            "Processes that count; a small input is counted in one.",
+            "Number of processes that count; small inputs are counted in one.",
             "-j",
-            default="the usable CPUs",
+            default="the number of usable CPUs",
             check=_at_least_one,
         ),
     ] = None
@@ -132,70 +132,79 @@ class Options:
     max_malformed: Annotated[
         int | str | None,
         Option(
-            "Fail, and write nothing, if more lines than this are malformed.",
+            "Fail, and write nothing, if more lines than this (or more than P%) are malformed.",
             metavar="N|P%",
-            default="any number",
+            default="no limit",
             check=_budget_problem,
         ),
     ] = None
     rejects: Annotated[
         Name | None,
         Option(
-            "File for all malformed lines: CSV, or JSON lines if it ends with .jsonl.", check=_path
+            "Write all malformed lines to this file: CSV, or JSON lines if it ends with .jsonl.",
+            check=_path,
         ),
     ] = None
     stats: Annotated[
         Name | None,
         Option(
-            "File for the figures of the run as JSON; - is standard output.",
+            "Write the figures of the run to this file as JSON; - is standard output.",
             metavar="FILE",
             check=_path,
         ),
     ] = None
     max_line: Annotated[
-        int, Option("Bytes of the longest line that is accepted.", check=_at_least_one)
+        int, Option("Fail if a line has more bytes than this.", check=_at_least_one)
     ] = MAX_LINE
     max_keys: Annotated[
         int | None,
-        Option("Fail if there are more distinct keys.", default="any number", check=_at_least_one),
+        Option(
+            "Fail if there are more distinct keys than this.",
+            default="no limit",
+            check=_at_least_one,
+        ),
     ] = None
     excel_safe: Annotated[
-        bool, Option("Put ' before text that a spreadsheet would take for a formula.")
+        bool, Option("Write ' before text that a spreadsheet would take for a formula.")
     ] = False
     start_method: Annotated[
         Literal["fork", "forkserver", "spawn"] | None,
         Option(
-            "How processes are started.", default="what suits the platform", check=_start_method
+            "How to start processes.", default="the best for this platform", check=_start_method
         ),
     ] = None
     progress: Annotated[
         Tick | None,
         Option(
-            "Function that is called with the bytes finished since its last call, at least ten "
-            "times a second. What it raises ends the run.",
+            "Function that is called at least ten times a second with the number of bytes finished "
+            "since its last call. If it raises, the run ends.",
             on_command_line=False,
         ),
     ] = None
     backend: Annotated[
         Any,
         Option(
-            "Where functions run, such as a multiprocessing Pool; it is not closed.",
-            default="this process or a pool of its own",
+            "What runs the work, such as a multiprocessing Pool; the run does not close it.",
+            default="this process or a new pool",
             on_command_line=False,
         ),
     ] = None
     split_size: Annotated[
         int | None,
         Option(
-            "Bytes of a split.",
-            default="what suits the input",
+            "Number of bytes in a split.",
+            default="the best for the input",
             check=_at_least_one,
             on_command_line=False,
         ),
     ] = None
     block_size: Annotated[
         int,
-        Option("Bytes that a mapper is given at once.", check=_at_least_one, on_command_line=False),
+        Option(
+            "Number of bytes that a mapper gets at once.",
+            check=_at_least_one,
+            on_command_line=False,
+        ),
     ] = BLOCK
 
     def __post_init__(self) -> None:
@@ -219,12 +228,12 @@ class Options:
 
     @property
     def most_keys(self) -> int:
-        """The number of distinct keys that are allowed."""
+        """The largest number of distinct keys that is allowed."""
         return self.max_keys or MAX_KEYS
 
     @cached_property
     def budget(self) -> Budget | None:
-        """How many malformed lines are allowed; ``None`` if any number is."""
+        """How many malformed lines are allowed; ``None`` means any number."""
         if self.strict:
             return Budget(named("strict", True), number=0)
         return None if self.max_malformed is None else Budget.of(self.max_malformed)

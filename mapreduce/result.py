@@ -1,4 +1,4 @@
-"""What a run has found."""
+"""The result of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mapreduce.reducing.totals import Totals
 class Result:
     """The job's tables, the figures of the run, the totals by key and the first malformed lines.
 
-    ``written`` are the files of the tables. ``notes`` are sentences that a reader should know.
+    ``written`` are the paths of the tables. ``notes`` are sentences for the user.
     """
 
     tables: Sequence[Table]

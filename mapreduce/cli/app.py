@@ -53,7 +53,7 @@ def execute(arguments: Sequence[str], stop: StopRequest, job: str | None = None)
 
 
 def _told(name: str, error: MapReduceError, arguments: Sequence[str]) -> Iterator[str]:
-    """Yield the lines that tell of an error."""
+    """Yield the lines that report an error."""
     if isinstance(error, MalformedError | NothingCountedError):
         yield from malformed_lines(error.rejects, error.malformed)
     kind = "" if isinstance(error, Stopped) else "error: "
@@ -103,7 +103,7 @@ def _print_version() -> None:
 
 
 def _jobs() -> None:
-    """List the jobs that are installed, those of other packages too, one line each."""
+    """List the installed jobs, including those of other packages."""
     for name, what in list_jobs():
         print(f"{name:<12} {what}")
 

@@ -1,4 +1,4 @@
-"""The bar that a person sees; imported only where somebody looks, because tqdm takes its time."""
+"""The progress bar; imported only when it is shown, because importing tqdm is slow."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ PREFIX = "TQDM_"
 
 @contextmanager
 def _without_settings() -> Iterator[None]:
-    """Hide the variables that tqdm takes for its settings: with a wrong one it cannot be imported.
-
-    It reads them while it is imported.
-    """
+    """Hide the environment variables that tqdm reads on import: a wrong one makes it fail."""
     hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(PREFIX)}
     try:
         yield
@@ -29,11 +26,11 @@ with _without_settings():
 
 
 class Bar(tqdm):  # type: ignore[type-arg]
-    """A bar of bytes that is gone when it is closed.
+    """A progress bar that counts bytes and disappears when it is closed.
 
-    Its rate is the average since it was begun: bytes come in jumps, which a moving average takes
-    for a change of speed. No thread looks after it, since processes are forked; who has nothing new
-    to tell calls ``update(0)``, so that the seconds go on.
+    Its rate is the average since its start, because progress comes in jumps and a moving average
+    would jump with it. No thread redraws the bar, because this process forks; a caller without
+    news calls ``advance(0)`` to keep the clock moving.
     """
 
     monitor_interval = 0
@@ -51,17 +48,17 @@ class Bar(tqdm):  # type: ignore[type-arg]
         )
 
     def advance(self, size: int) -> None:
-        """Add so many bytes; show the end at once, whenever the last look was."""
+        """Add ``size`` bytes; show the end at once, however recently the bar was drawn."""
         self.update(size)
         if size and self.n == self.total:
             self.refresh()
 
     @staticmethod
     def status_printer(file: Any) -> Callable[[str], None]:
-        """Return what draws the bar and goes back to the beginning of its line.
+        """Return a function that draws the bar and moves back to the beginning of its line.
 
-        There a terminal then writes its ``^C``. Behind the end of a full line that would begin a
-        new one, and half a bar would be left.
+        A terminal then writes ``^C`` there. At the end of a full line it would begin a new line and
+        leave half a bar behind.
         """
         width = 0
 

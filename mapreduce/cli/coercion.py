@@ -1,7 +1,7 @@
-"""Make values of what was typed, for the types that nearly all options have.
+"""Convert the text of options and arguments into values of the most common types.
 
-From version 0.29 on typer leaves this to pydantic, whose import takes longer than all else that a
-command does before its job starts. A type that is not in this file is still left to typer.
+Since version 0.29, typer uses pydantic for this. Importing pydantic takes longer than everything
+else that a command does before its job starts. Typer still converts types that are unknown here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 Convert: TypeAlias = Callable[[Any], Any]
-"""Takes what was typed, or a default, and returns the value; raises ``ValueError`` with why not."""
+"""Takes the text of an option, or its default, and returns the value or raises ``ValueError``."""
 
 WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]+")  # int() would take 4_43 and other scripts, too
 TRUTHS: Final = {"1": True, "true": True, "yes": True, "on": True} | {
@@ -33,23 +33,23 @@ TRUTHS: Final = {"1": True, "true": True, "yes": True, "on": True} | {
 
 
 class PlainCommand(TyperCommand):
-    """A command whose parameters make their values by the functions of this file."""
+    """A command that converts the values of its parameters with the functions of this file."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _coerced_here(super().get_params(ctx), self.callback)
 
 
 class PlainGroup(TyperGroup):
-    """The same for a group of commands."""
+    """A group of commands that converts values in the same way as ``PlainCommand``."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _coerced_here(super().get_params(ctx), self.callback)
 
 
 def can_be_typed(kind: Any) -> bool:
-    """Return whether a value of a type can be made of text, by this file or by typer.
+    """Return whether this file or typer can convert text into a value of a type.
 
-    From version 0.29 on typer finds only when a value is wanted that it cannot make one.
+    Since version 0.29, typer itself notices only when it converts a value that it cannot do so.
     """
     kind = _without_none(kind)
     if get_origin(kind) in (list, tuple):
@@ -63,7 +63,7 @@ def can_be_typed(kind: Any) -> bool:
 
 
 def _coerced_here(parameters: list[Any], callback: Callable[..., Any] | None) -> list[Any]:
-    """Return the parameters; those of a type that is known here no longer ask pydantic."""
+    """Return the parameters, changed to convert values here if this file knows their type."""
     new = [each for each in parameters if "process_value" not in vars(each)]
     declared = signature(callback, eval_str=True).parameters if new and callback else {}
     for parameter in new:
@@ -78,7 +78,7 @@ def _coerced_here(parameters: list[Any], callback: Callable[..., Any] | None) ->
 def _process(
     parameter: Any, convert: Convert, by_typer: Callable[[Any, Any], Any], ctx: Any, value: Any
 ) -> Any:
-    """Do what typer's ``process_value`` does; what is missing is left to typer to tell."""
+    """Replace typer's ``process_value``, but leave the error for a missing value to typer."""
     if parameter.required and parameter.value_is_missing(value):
         return by_typer(ctx, value)
     if value is not None:
@@ -90,7 +90,7 @@ def _process(
 
 
 def _converter(annotation: Any) -> Convert | None:
-    """Return what makes a value of the type in ``Annotated[type, typer.Option(...)]``."""
+    """Return the converter for the type in ``Annotated[type, typer.Option(...)]``."""
     info: Any = None
     if get_origin(annotation) is Annotated:
         annotation, info = get_args(annotation)

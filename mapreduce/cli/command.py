@@ -1,7 +1,7 @@
-"""Make the command of a job: the options of its factory, and those that every run has.
+"""Make the command of a job from the options of its factory and the options of every run.
 
-A parameter of a factory is described by its annotation, without any need to import typer in a job:
-``Annotated[Path, "-l", "what it is"]``.
+The annotation of a parameter describes the option, so that a job need not import typer:
+``Annotated[Path, "-l", "help text"]``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Shown:
     """What the command shows of a run; a caller of ``run`` has no use for these options."""
 
     explain: Annotated[
-        bool, Option("Print the plan of the run (inputs, splits, workers, and why), and stop.")
+        bool, Option("Print the plan of the run (inputs, splits, workers, and why) and exit.")
     ] = False
     progress: Annotated[
         bool | None, Option("Show a progress bar.", default="if stderr is a terminal")
@@ -47,10 +47,10 @@ RunJob: TypeAlias = Callable[[Callable[[], Job], Sequence[str], Options, Shown],
 
 
 def make_command(name: str, factory: Factory, run: RunJob) -> Any:
-    """Return a command that calls ``run`` with what builds the job, the inputs and the options.
+    """Return a command that calls ``run`` with a function that builds the job, inputs and options.
 
-    Raises ``TypeError`` if the factory has an option that every command has, and what a signature
-    that cannot be a command makes typer raise.
+    Raises ``TypeError`` if the factory has an option that every command has, and whatever typer
+    raises for a signature that cannot be a command.
     """
     own = [_own_option(parameter) for parameter in inspect_parameters(factory)]
     of_run, of_command = [*_common_options(Options)], [*_common_options(Shown)]
@@ -91,7 +91,10 @@ def _own_option(parameter: inspect.Parameter) -> inspect.Parameter:
     if get_origin(kind) is Annotated:
         kind, *texts = get_args(kind)
     if not can_be_typed(kind):
-        raise TypeError(f"no value of the type of {parameter.name!r}, {kind!r}, can be typed")
+        raise TypeError(
+            f"the parameter {parameter.name!r} has the type {kind!r}, which text cannot be "
+            "converted to; use str, int, float, bool or Path"
+        )
     flags = [text for text in texts if text.startswith("-")]
     help_text = " ".join(text for text in texts if not text.startswith("-"))
     option = typer.Option(_long(parameter.name), *flags, help=help_text)
@@ -126,7 +129,7 @@ def _common_option(name: str, option: Option) -> Any:
 
 
 def _typed(kind: Any) -> Any:
-    """Return the type that a typed text becomes: a path or a number of lines stays a text."""
+    """Return the type for the command line: a path or a number of lines stays text."""
     texts = {Name | None: str | None, int | str | None: str | None}
     return texts.get(kind, kind)
 

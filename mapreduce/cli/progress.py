@@ -1,4 +1,4 @@
-"""The progress function of the command: it looks for signals, and moves a bar on stderr."""
+"""The progress function of the command: it checks for signals and moves a bar on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mapreduce.options import Tick
 
 @contextmanager
 def progress_bar(stop: StopRequest, total: int | None, *, shown: bool) -> Iterator[Tick]:
-    """Yield the progress function of a run: it looks for signals, and moves a bar if ``shown``.
+    """Yield the progress function of a run: it checks for signals, and moves a bar if ``shown``.
 
     ``total`` is the bytes of all inputs, ``None`` if that is unknown. The bar is gone when the
     block is left.
@@ -33,7 +33,7 @@ def progress_bar(stop: StopRequest, total: int | None, *, shown: bool) -> Iterat
 
 
 def size_of_all(sources: Iterable[Source]) -> int | None:
-    """Return how many bytes are to be counted; ``None`` if a stream is among the sources."""
+    """Return the number of bytes in all sources; ``None`` if one of them is a stream."""
     sizes = [None if one.size is None else one.size - one.start for one in sources]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None

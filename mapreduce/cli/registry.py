@@ -1,8 +1,8 @@
-"""Finding jobs by name: those of ``mapreduce.jobs``, and those that other packages offer.
+"""Find jobs by name: those of ``mapreduce.jobs``, and those of other packages.
 
-A job is a factory function whose signature is its command line. A package offers one through the
-entry-point group ``mapreduce.jobs``. Its code is imported when the job is named, and not before,
-so that none can break another.
+A job is registered as a factory function, whose signature defines its command line. Other packages
+register jobs in the entry-point group ``mapreduce.jobs``. Their code is imported only when the job
+is named, so that a broken job does not affect others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def find_job(name: str) -> Factory | None:
 
 
 def list_jobs() -> Iterator[tuple[str, str]]:
-    """Yield every job's name and what it does or, of a plug-in, where it comes from."""
+    """Yield the name of every job and what it does or, for a plug-in, which package it is from."""
     names = [name for name, _summary in list_built_in()]
     yield from list_built_in()
     for point in sorted(_plugins(), key=lambda point: point.name):
@@ -50,7 +50,7 @@ def list_jobs() -> Iterator[tuple[str, str]]:
 
 
 def list_built_in() -> Iterator[tuple[str, str]]:
-    """Yield the name of every job of our own and the first line of its description."""
+    """Yield the name of every job in this package and the first line of its description."""
     from mapreduce import jobs  # noqa: PLC0415 - the engine does not need them
 
     for module in sorted(pkgutil.iter_modules(jobs.__path__)):
@@ -81,7 +81,7 @@ def _load(point: EntryPoint) -> Factory:
     try:
         factory: Factory = point.load()
         inspect.signature(factory)
-    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise UsageError(
             f"the job {point.name!r} ({point.value}) cannot be loaded: {error!r}"
         ) from error

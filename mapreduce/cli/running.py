@@ -1,4 +1,4 @@
-"""What the command of a job does: build the job, run it, and show what has come of it."""
+"""The action of a job's command: build the job, run it, and show the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_job(
     stop: StopRequest,
     name: str,
 ) -> None:
-    """Run a job as its command says. Raises what ``run`` raises."""
+    """Run a job with the options of its command. Raises what ``run`` raises."""
     try:
         with stop.raising():  # a list or a lookup may be a pipe that nobody writes to
             job = build_job(name, build)
@@ -46,7 +46,7 @@ def run_job(
 
 
 def build_job(name: str, build: Callable[[], Job]) -> Job:
-    """Return the job; blame what its factory raises on the factory."""
+    """Build the job; raise ``TaskError`` for an exception of its factory."""
     try:
         return build()
     except MapReduceError:
@@ -62,5 +62,5 @@ def _wants_bar(shown: Shown) -> bool:
 
 def say(*lines: str) -> None:
     """Print lines on stderr, if it is open."""
-    if sys.stderr:  # print() would use stdout
+    if sys.stderr:  # print(file=None) would print on stdout
         print(*lines, sep="\n", file=sys.stderr)

@@ -1,11 +1,11 @@
-"""SIGINT, SIGTERM, SIGHUP and SIGQUIT end a run at the next moment at which ending is clean.
+"""Stop a run cleanly on SIGINT, SIGTERM, SIGHUP or SIGQUIT.
 
-The handlers only take a note; the run looks at it at least ten times a second. An exception raised
-from a handler could strike between any two instructions, and leak whatever had just been opened. It
-is raised only where there is nothing to leak and something to wait for.
+The handlers only record the signal; the run checks for it at least ten times a second. An exception
+raised by a handler could strike between any two instructions and leak a file that was just opened.
+So a handler raises only where nothing can leak and the program may block.
 
-A signal that was ignored when the program started stays ignored: so ``nohup`` keeps a run alive
-when its terminal closes, and a shell keeps Ctrl-C from its background jobs.
+A signal that was ignored when the program started stays ignored. So ``nohup`` keeps a run alive
+when its terminal closes, and a shell protects its background jobs from Ctrl-C.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class StopRequest:
-    """Whether somebody asked the program to stop."""
+    """Records whether a signal has asked the program to stop."""
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
@@ -33,13 +33,13 @@ class StopRequest:
                 signal.signal(signum, self._receive)
 
     def let_go(self) -> None:
-        """Ignore signals: all is done, and the interpreter's own end is not to be disturbed."""
+        """Ignore signals from now on: the work is done, and the exit must not be disturbed."""
         for signum in SIGNALS:
             signal.signal(signum, signal.SIG_IGN)
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Raise ``Stopped`` as soon as a signal comes, even out of a read that blocks."""
+        """Raise ``Stopped`` as soon as a signal arrives, even during a blocking read."""
         self._raises = True
         self.check()
         try:
@@ -48,7 +48,7 @@ class StopRequest:
             self._raises = False
 
     def check(self) -> None:
-        """Raise ``Stopped`` if a signal has come."""
+        """Raise ``Stopped`` if a signal has arrived."""
         if self._received is not None:
             from mapreduce.errors import Stopped  # noqa: PLC0415 - the handlers come first
 

@@ -1,4 +1,4 @@
-"""What a person reads of a run: the lines of its summary, fit for a terminal."""
+"""The summary of a run, in lines that are safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mapreduce.result import Result
 
 
 def summary(result: Result) -> Iterator[str]:
-    """Yield the lines of the summary, nothing in them that could steer a terminal."""
+    """Yield the lines of the summary, with all control characters escaped."""
     stats = result.stats
     yield from malformed_lines(result.rejects, stats.malformed)
     for note in result.notes:
@@ -30,7 +30,7 @@ def summary(result: Result) -> Iterator[str]:
 
 
 def malformed_lines(rejects: Sequence[Any], malformed: int) -> Iterator[str]:
-    """Yield a line for each reason: the first line that has it, and how many more have."""
+    """Yield a line for each reason: the first malformed line, and the number of others like it."""
     reasons = Counter(reject.reason for reject in rejects)
     told = set[str]()
     for reject in rejects:

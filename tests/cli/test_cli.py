@@ -337,9 +337,9 @@ COMMON = ["-f", "--file", "-o", "--output", "-j", "--workers", "--strict", "--st
 COMMON += ["--quiet", "--progress", "--no-progress", "--start-method", "INPUT"]
 HINTS = [
     "[default: outputs]",
-    "the usable CPUs",
+    "the number of usable CPUs",
     "if stderr is a terminal",
-    "what suits the platform",
+    "the best for this platform",
 ]
 
 
