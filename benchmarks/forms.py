@@ -1,4 +1,4 @@
-"""Make the forms in which flow logs come out of a plain one: parts, compressed, Parquet, exports.
+"""Convert a plain flow log into the forms in which logs are delivered: parts, compressed, Parquet.
 
 python benchmarks/forms.py flows.log DIRECTORY gzip:16 gzip:1 zstd:4 parquet:1 header:1 stamped:1
 """
@@ -91,7 +91,7 @@ def main(
     directory: Path,
     forms: Annotated[list[str], typer.Argument(help=f"FORM:FILES; forms: {', '.join(FORMS)}")],
 ) -> None:
-    """Write each form as so many files into a directory of its own."""
+    """Write each form, as the number of files after its colon, into a directory of its own."""
     with ProcessPoolExecutor() as pool:
         for form, _, number in (one.partition(":") for one in forms):
             size = path.stat().st_size // int(number) + 1

@@ -7,7 +7,7 @@ for any number of workers, and a smaller file is the beginning of a larger one.
     python benchmarks/generate.py lookup.csv --lookup
     python benchmarks/generate.py data/ --samples            # how the inputs in data/ were made
 
-Only what every Python and machine computes alike is used: integers, division, the draws of
+To give the same bytes on every Python and machine, it uses only integers, division and
 `random.Random`; no hash(), set order or libm. All addresses are documentation or private ones.
 """
 

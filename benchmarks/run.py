@@ -1,4 +1,4 @@
-"""Measure this project against its peers and against what the machine can do.
+"""Measure this project against its peers and against the limits of the machine.
 
     python benchmarks/run.py --directory bench          # all cases; data is made there if needed
     python benchmarks/run.py --directory bench flowlogs-1gb startup
@@ -124,7 +124,7 @@ def peer_counts(output: bytes) -> dict[tuple[str, str], int]:
 
 
 def installed(case: Case, names: list[str]) -> list[Peer]:
-    """Return the peers of these names that are here; note and name those that are not."""
+    """Return those peers that are installed; print and record the missing ones."""
     found = []
     for peer in PEERS:
         if peer.name not in names:
@@ -202,7 +202,7 @@ def startup(bench: Bench, case: Case) -> None:
 
 
 def memory(bench: Bench, case: Case) -> None:
-    """Of a small parent: what ``wait4`` says of our own child has our own memory as its floor."""
+    """Start each command from a small process: ``wait4`` never reports less than its memory."""
     peak = [sys.executable, "-S", str(HERE / "peak.py")]
     sizes = {
         size: [*peak, *bench.flowlogs(bench.log(size), "-j", "2"), "--stats"]
@@ -279,7 +279,7 @@ CASES: dict[str, tuple[Callable[[Bench, Case], None], dict[str, float]]] = {
 
 
 def machine() -> dict[str, Any]:
-    """Return what was measured on, without any name of the machine itself."""
+    """Describe the machine and the software versions, without the name of the machine."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "?")
     return {

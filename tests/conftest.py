@@ -1,4 +1,4 @@
-"""What several test files share: bytes that logs may hold, log files, and a small lookup."""
+"""Shared by many tests: strategies for the bytes of logs, fixtures for files, a small lookup."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _ended(lines: st.SearchStrategy[bytes], most: int) -> st.SearchStrategy[byte
 
 
 def is_lines(data: bytes) -> bool:
-    """Return whether bytes are not taken for something else than lines, by how they begin."""
+    """Return whether the engine reads bytes as lines, which it decides by their beginning."""
     is_text = find_format(data[:HEAD]).is_plain and not data.startswith(b"\xef\xbb\xbf")
     return is_text and not says_its_layout(data)
 
@@ -84,7 +84,7 @@ flow_logs: Final = st.one_of(
     st.tuples(_ended(_PLAIN | _NO_FLOW, 10), _RECORDS | _JUNK).map(b"".join),  # no final newline
     st.binary(max_size=300),
 ).filter(is_lines)
-"""The bytes of a file that may be a flow log, an ill one, or anything."""
+"""The bytes of a file: a flow log, a damaged flow log, or anything else."""
 
 cut_sizes: Final = st.integers(1, 80) | st.integers(1, 5000)
 """Sizes of splits, blocks or pieces, many of them shorter than a line."""
@@ -115,7 +115,7 @@ def pairs_of(counts: Counter[bytes]) -> Counter[tuple[int, int]]:
 
 
 def without_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return files (by their paths) without the manifests, each of which must tell the truth."""
+    """Return files by path, without the manifests; check that each manifest is correct."""
     rest = dict(files)
     for path in [path for path in files if Path(path).name == "_SUCCESS.json"]:
         for name, said in json.loads(rest.pop(path))["outputs"].items():
@@ -126,7 +126,7 @@ def without_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def write_logs(tmp_path_factory: pytest.TempPathFactory) -> WriteLogs:
-    """Return a function that writes new files; for the session, so that properties may use it."""
+    """Return a function that writes new files; its scope lets property tests use it."""
     directory, numbers = tmp_path_factory.mktemp("logs"), count()
 
     def write(*contents: bytes) -> list[Path]:

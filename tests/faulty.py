@@ -26,8 +26,8 @@ from mapreduce.backends.report import report
 from mapreduce.errors import InputError, MapReduceError
 
 KILLS_PER_RUN: Final = 2
-"""So few that no innocent task is ever given up, even if a kill meant for the last run comes late
-and another strikes an idle worker that is just being given the task."""
+"""Few enough that the pool never gives up an innocent task, even if a kill meant for the last run
+comes late and another one hits an idle worker that is just receiving the task."""
 
 
 def map_over(
@@ -52,7 +52,7 @@ def map_over(
         backend.cancel()
 
 
-# Well-behaved ones, to compare with.
+# Well-behaved functions, to compare with.
 
 
 def double(number: int) -> int:
@@ -84,7 +84,7 @@ def process_id(_task: object) -> int:
 
 
 def meet(place: Path, number: int, _task: object) -> int:
-    """Wait until so many workers are at this place; return the process id of this one."""
+    """Wait until ``number`` workers have left a file in ``place``; return this process's id."""
     place.mkdir(exist_ok=True)
     (place / str(os.getpid())).touch()
     wait_until(lambda: len(list(place.iterdir())) >= number)
@@ -97,7 +97,7 @@ def sleep(seconds: float) -> float:
 
 
 def report_slowly(number: int) -> int:
-    """Report so many times one thing in about a second."""
+    """Report one finished unit ``number`` times, in about a second."""
     for _ in range(number):
         time.sleep(1 / max(number, 1))
         report(1)
@@ -108,7 +108,7 @@ def blocked_signals(_task: object) -> set[int]:
     return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
-# Those that raise.
+# Functions that raise.
 
 
 class UnpicklableError(Exception):
@@ -127,11 +127,11 @@ class UnloadableError(Exception):
 
 
 class OwnUnpicklableError(UnpicklableError, MapReduceError):
-    """The same as an error of the package."""
+    """An ``UnpicklableError`` that is also an error of the package."""
 
 
 class OwnUnloadableError(UnloadableError, MapReduceError):
-    """The same as an error of the package."""
+    """An ``UnloadableError`` that is also an error of the package."""
 
 
 def fail(text: str) -> NoReturn:
@@ -172,7 +172,7 @@ def interrupt(text: str) -> NoReturn:
     raise KeyboardInterrupt(text)
 
 
-# Those whose task or result cannot travel.
+# Functions whose task or result cannot be sent to another process.
 
 
 def _refuse(text: str) -> NoReturn:
@@ -210,11 +210,11 @@ def unloadable_result(text: str) -> Unloadable:
 
 
 def result_like_a_closed_pipe(text: str) -> Unloadable:
-    """Return what raises, when it is unpickled, the very error that a dead worker's pipe gives."""
+    """Return a value that raises ``EOFError`` when it is unpickled, as a dead worker's pipe does."""
     return Unloadable(text, _end_of_file)
 
 
-# Those that end their process.
+# Functions that end their process.
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def die(_task: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-# What the tests see of processes.
+# How the tests observe processes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +293,7 @@ class Process:
 
 
 def processes() -> list[Process]:
-    """Return all processes that there are, but for those that end meanwhile."""
+    """Return all processes, except those that end while they are listed."""
     found = []
     for path in Path("/proc").iterdir():  # glob may raise for a process that is just ending
         if path.name.isdigit():

@@ -1,4 +1,4 @@
-"""See each test that keeps a promise go red: break the promise, and run the test.
+"""Prove that each promise's test can fail: break the promise, and run the test.
 
 ::
 

@@ -1,4 +1,4 @@
-"""A real HTTP S3 server on loopback, behind a proxy that has faults and notes what it is asked.
+"""An S3 server on loopback, behind a proxy that injects faults and logs the requests.
 
 ``python tests/s3_server.py`` prints the proxy's port. ``PUT /_faults`` with a JSON list of
 ``{"kind", "match", "times"}`` sets the faults, ``GET /_log`` gives the requests since then.
@@ -18,14 +18,14 @@ from moto.server import ThreadedMotoServer
 
 ERRORS = {"503": "SlowDown", "403": "AccessDenied", "412": "PreconditionFailed"}
 ALIASES = {"//": "/~~/", "/../": "/~..~/", "/./": "/~.~/"}
-"""Keys that the server behind does not store, and those under which it keeps them."""
+"""Parts of keys that the S3 server cannot store, and the parts that it stores instead."""
 faults: list[dict[str, Any]] = []
 log: list[str] = []
 behind: list[int] = []
 
 
 def fault_for(request: str) -> str:
-    """Return the kind of the first fault that is still due for a request, or nothing."""
+    """Return the kind of the first fault that matches a request, or an empty text."""
     for fault in faults:
         if fault["times"] > 0 and re.search(fault["match"], request):
             fault["times"] -= 1
@@ -46,7 +46,7 @@ def unaliased(data: bytes) -> bytes:
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """Passes requests on, if no fault is due."""
+    """Passes requests on to the S3 server unless a fault matches them."""
 
     protocol_version = "HTTP/1.1"
 

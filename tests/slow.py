@@ -1,4 +1,4 @@
-"""Jobs that take their time, as modules and as commands.
+"""Slow jobs, for tests of progress and signals.
 
 ``python -c 'import slow; slow.main()' slow FILE...`` is the command ``mapreduce slow FILE...``.
 """
@@ -26,8 +26,8 @@ NAP: Final = 0.01
 class Nap:
     """Counts the first byte of each line, slowly.
 
-    A line that begins with ``!`` is an error of the job. One that begins with ``+`` kills its
-    worker, unless it has done so before: a file in ``graves`` tells.
+    A line that begins with ``!`` makes the job fail. A line that begins with ``+`` kills its worker
+    the first time; a file in ``graves`` records that.
     """
 
     graves: Path | None = None
@@ -45,7 +45,7 @@ class Nap:
 
 
 class EagerMapper(LineMapper):
-    """Wants processes from the first byte on."""
+    """Makes the engine use several processes for inputs of any size."""
 
     pace = Pace(1, 512 << 20)
 
@@ -60,7 +60,7 @@ def slow() -> KeyCount:
 
 
 def main() -> None:
-    """Be the command ``mapreduce``, which has one more job."""
+    """Run the command ``mapreduce`` with the additional job ``slow``."""
     module = ModuleType("mapreduce.jobs.slow")
     module.slow = slow  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module

@@ -1,4 +1,4 @@
-"""Whoever counts, in whatever pieces: a run gives the oracle's answer, or an error, no output."""
+"""A run with any backend and any splits gives the oracle's answer, or an error and no output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of a run comes from the workers, and adds up whatever becomes of them."""
+"""Workers report the progress of a run, and it adds up even if workers are killed."""
 
 from __future__ import annotations
 

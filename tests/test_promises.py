@@ -1,4 +1,4 @@
-"""Each promise stands beside its test and in PROMISES.md, and what breaks it still can be made."""
+"""PROMISES.md lists each promise of a test, and the change that breaks it still applies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_breaks_a_promise_can_still_be_changed() -> None:
 
 
 def fault_of(broken: Change) -> str:
-    """Return why a change cannot be made, nothing if it can."""
+    """Return why a change cannot be applied, or an empty text if it can."""
     try:
         source = (PROJECT / broken.file).read_text()
         changed = broken.apply(source)

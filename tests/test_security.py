@@ -1,4 +1,4 @@
-"""What must not be done at all, looked for in the source."""
+"""Search the source for calls and imports that are forbidden."""
 
 from __future__ import annotations
 
