@@ -210,7 +210,7 @@ def unloadable_result(text: str) -> Unloadable:
 
 
 def result_like_a_closed_pipe(text: str) -> Unloadable:
-    """Return a value that raises ``EOFError`` when it is unpickled, as a dead worker's pipe does."""
+    """Return a value that raises ``EOFError`` when unpickled, as a dead worker's pipe does."""
     return Unloadable(text, _end_of_file)
 
 
