@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mapreduce import UsageError, printable
-from mapreduce.jobs.flowlogs.exports import refuse_export, refuse_separator
+from mapreduce.jobs.flowlogs.exports import (
+    refuse_export,
+    refuse_separated_messages,
+    refuse_separator,
+)
 from mapreduce.jobs.flowlogs.layout import (
     COLUMN_NAME,
     DEFAULT,
     DEFAULTS,
     Layout,
     header_names,
+    unknown_names,
 )
 from mapreduce.jobs.flowlogs.rows import MESSAGE, Columns, find_columns
 
@@ -51,11 +56,12 @@ def find_form(name: str, line: bytes, otherwise: Layout) -> Form:
     if (before := _fields_before(line, otherwise)) is not None:
         return Form(_stamped(name, line, before, otherwise))
     if is_quoted(line):
-        names = _header(name, line[1:-1])
+        names = _header(name, line[1:-1], otherwise)
         return Form(Layout(names) if names else otherwise, Columns((MESSAGE,)))
     if columns := find_columns(name, line):
         return Form(otherwise if columns.has_records else Layout(columns.names), columns)
-    if names := _header(name, line):
+    refuse_separated_messages(name, line)
+    if names := _header(name, line, otherwise):
         return Form(Layout(names))
     return Form(_default_of(line, otherwise))
 
@@ -67,18 +73,27 @@ def is_quoted(line: bytes) -> bool:
     )
 
 
-def _header(name: str, line: bytes) -> tuple[str, ...]:
+def _header(name: str, line: bytes, otherwise: Layout) -> tuple[str, ...]:
+    """Return the names in the header that a line is, none if it is no header.
+
+    Raises ``UsageError`` for a header that has a name of no field.
+    """
     names = header_names(line)
     if names:
         refuse_separator(name, line)
+    elif otherwise.version and (words := unknown_names(line)):
+        raise _no_name(name, words[0])
     for one in names:
         if not COLUMN_NAME.fullmatch(one):
-            raise UsageError(
-                f"{name}: its first line looks like a header, but {printable(repr(one))} is not "
-                "the name of a field; correct that line, or remove it and name the fields with "
-                "--log-format"
-            )
+            raise _no_name(name, one)
     return names
+
+
+def _no_name(name: str, word: str) -> UsageError:
+    return UsageError(
+        f"{name}: its first line looks like a header, but {printable(repr(word))} is not the name "
+        "of a field; correct that line, or remove it and name the fields with --log-format"
+    )
 
 
 def _fields_before(line: bytes, layout: Layout) -> int | None:
@@ -100,7 +115,7 @@ def _fields_before(line: bytes, layout: Layout) -> int | None:
 
 def _stamped(name: str, line: bytes, before: int, otherwise: Layout) -> Layout:
     record = line.split(b" ", before)[before]
-    if names := _header(name, record):
+    if names := _header(name, record, otherwise):
         return Layout(names, before)
     return replace(_default_of(record, otherwise), before=before)
 

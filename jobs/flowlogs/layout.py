@@ -159,12 +159,29 @@ def header_names(line: bytes) -> tuple[str, ...]:
     """
     if line[:1].isdigit():
         return ()
-    words = [word for word in _SEPARATORS.split(line.decode("utf-8", "replace")) if word]
+    words = _words(line)
     names = tuple(map(field_name, words))
     known = sum(name in _KNOWN for name in names)
     bare = [re.sub(r"\\?\$\{(.*)\}", r"\1", word.strip(_QUOTES)) for word in words]
     only_words = all(_WORD.fullmatch(word) and word not in _VALUES for word in bare)
     return names if known >= _MANY or (known and only_words) else ()
+
+
+def unknown_names(line: bytes) -> list[str]:
+    """Return the words of a line that may name the fields of a default layout, though none does.
+
+    It has as many words as the layout has fields, and none of them is a value of a record.
+    """
+    words = _words(line)
+    if len(words) not in {len(one.names) for one in DEFAULTS}:
+        return []
+    if any(word[0].isdigit() or word == "-" or word in _VALUES for word in words):
+        return []
+    return words
+
+
+def _words(line: bytes) -> list[str]:
+    return [word for word in _SEPARATORS.split(line.decode("utf-8", "replace")) if word]
 
 
 _KNOWN: Final = frozenset(KNOWN)

@@ -112,8 +112,11 @@ class Rewriter:
 def _fault(layout: Layout, record: Sequence[bytes]) -> str:
     """Return why a record does not have the shape of its layout."""
     number = f"{layout.before + len(record)} fields where {layout.width} are expected"
-    if not layout.version or record[0] == layout.version or not record[0].isdigit():
+    if not layout.version or record[0] == layout.version:
         return number
+    if not record[0].isdigit():
+        has_width = len(record) == len(layout.names)
+        return f"begins with {excerpt(record[0])} and not with a version" if has_width else number
     fault = number if len(record) != len(layout.names) else f"version {excerpt(record[0])}"
     return (
         f"{fault}: the default layout is that of version {excerpt(layout.version)}; name the "

@@ -39,8 +39,8 @@ class Columns:
         return MESSAGE in self.names
 
     def record_in(self, values: Sequence[bytes]) -> bytes:
-        """Return the record that a row holds."""
-        return values[self._message]
+        """Return the record that a row holds, without the line end that may stand within quotes."""
+        return values[self._message].rstrip(b"\r")
 
     @cached_property
     def _message(self) -> int:
@@ -75,7 +75,7 @@ class Columns:
         """Return the values of a row, or the reason why it is malformed."""
         values = split_row(line)
         if values is None:
-            return "the quotes of this row of CSV are wrong"
+            return "the quotes of this row of CSV are wrong, or a line ends within them"
         if len(values) == 1 and line.count(b" ") + 1 == len(self.names):
             values = values[0].split(b" ")
         if len(values) != len(self.names):
@@ -117,7 +117,8 @@ def split_row(line: bytes) -> list[bytes] | None:
     [b'1', b'2 x', b'a, b']
     """
     if b'"' not in line:
-        return line.split(b",")
+        values = line.split(b",")
+        return [value.lstrip(b" ") for value in values] if b", " in line else values
     values = line[1:-1].split(b'","')
     if len(line) > 1 and line[:1] == line[-1:] == b'"' and not any(b'"' in one for one in values):
         return values

@@ -38,6 +38,9 @@ def swapped(line: bytes) -> bytes:
     return b" ".join(fields)
 
 
+OTHER_NAMES = b" ".join(b"v_" + name for name in swapped(HEADER).split(b" "))
+"""Names of no field, but as many as there are."""
+
 SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
     "underscores": lambda line: line.replace(b"-", b"_"),
     "capitals": bytes.upper,
@@ -110,6 +113,14 @@ def test_commas_between_the_names_make_a_csv_whatever_stands_between_the_values(
         (b"dstport,protocol,dstPort", "the column dstport twice"),
         (b"version srcaddr Dst_Port", "has no field protocol; "),
         (b"\x1b[1m version dstport protocol", "is not the name of a field"),
+        (OTHER_NAMES, "'v_version' is not the name of a field"),
+        (OTHER_NAMES.replace(b" ", b","), "'v_version' is not the name of a field"),
+        (b"2023-11-14T22:13:20 " + OTHER_NAMES, "'v_version' is not the name of a field"),
+        (b'"' + OTHER_NAMES + b'"', "'v_version' is not the name of a field"),
+        (
+            " ".join("v_" + name for name in TRANSIT_GATEWAY.names).encode(),
+            "'v_version' is not the name of a field",
+        ),
     ],
 )
 def test_what_looks_like_a_header_and_cannot_be_read_is_refused(
@@ -152,6 +163,14 @@ def test_a_record_of_another_version_is_malformed_in_the_default_layout(
             f"version '{version.decode()}': the default layout is that of version '2'; "
             "name the fields of this log with --log-format"
         )
+
+
+def test_a_record_that_does_not_begin_with_its_version_is_told_so(write_logs: WriteLogs) -> None:
+    found = run(FLOWS, write_logs(b"\n".join([record(), b"\t" + record(), b"a.log:" + record()])))
+    assert [reject.reason for reject in found.rejects] == [
+        r"begins with '\t2' and not with a version",
+        "begins with 'a.log:2' and not with a version",
+    ]
 
 
 def test_a_row_of_csv_is_checked_for_its_version_too(write_logs: WriteLogs) -> None:
@@ -300,6 +319,8 @@ EXPORTS = {
     "tail with streams": b"2023-11-14T22:13:20+00:00 eni-0a-all %b\n" * 2,
     "export": b"2023-11-14T22:13:20.000Z %b\n2023-11-14T22:13:20.000Z %b\n",
     "quoted records": b'"%b"\n"%b"\n',
+    "blanks behind commas": b"timestamp, message\n1, %b\n2, %b\n",
+    "line ends within quotes": b'timestamp,message\n1,"%b\r"\n1,"%b\r"\n',
 }
 
 
@@ -337,68 +358,6 @@ def test_columns_are_read_by_their_names(
     assert figures(found) == (1, 2, malformed)
     offsets = [log.index(line) for line in log.split(b"\n")[3:] if line]
     assert [reject.offset for reject in found.rejects] == offsets
-
-
-MESSAGES = b'{"message": "%b"}' % record() + b'{"message": "%b"}' % NO_FLOW
-JSON = {
-    "firehose": MESSAGES,
-    "lines": MESSAGES.replace(b"}{", b"}\n{"),
-    "events": b'{\n "events": [\n  {"timestamp": 1, "message": "%b"}, {"message": "%b"}]}'
-    % (record(), NO_FLOW),
-    "array": b'[{"message": "%b"},\n{"message": "%b"}]' % (record(), NO_FLOW),
-    "subscription": b'{"messageType": "DATA_MESSAGE", "logEvents": [{"message": "%b"}]}' % record(),
-    "columns": b'{"dst_port": 443, "protocol": "6", "log-status": "OK", "x": null}\n'
-    b'{"dst_port": null, "protocol": "-", "log-status": "NODATA"}',
-}
-
-
-@promise(
-    "JSON is refused, with the command that makes records of it",
-    broken_by=change(
-        "mapreduce.jobs.flowlogs.exports:refuse_export", "start in {b'{', b'['}", "False"
-    ),
-)
-@pytest.mark.parametrize("form", JSON)
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_json_is_refused_with_the_command_that_makes_records_of_it(
-    tmp_path: Path, form: str, suffix: str
-) -> None:
-    path = tmp_path / f"it's{suffix}"
-    path.write_bytes(gzip.compress(JSON[form]) if suffix else JSON[form])
-    with pytest.raises(UsageError, match="is JSON; make plain records of it: ") as caught:
-        run(FLOWS, [path])
-    command = str(caught.value).partition("make plain records of it: ")[2]
-    assert command.endswith(" | mapreduce flowlogs -")
-    if subprocess.run(["sh", "-c", "command -v jq"], capture_output=True, check=False).returncode:
-        return
-    command = command.removesuffix(" | mapreduce flowlogs -")
-    plain = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
-    (tmp_path / "plain").write_bytes(plain.stdout)
-    assert pairs(run(FLOWS, [tmp_path / "plain"])) == [(443, "tcp", 1)]
-
-
-@promise(
-    "Text output of aws logs is refused, with the column to cut",
-    broken_by=change(
-        "mapreduce.jobs.flowlogs.exports:refuse_export", "_EVENT.match(line)", "False"
-    ),
-)
-@pytest.mark.parametrize(
-    ("first", "column"),
-    [
-        (b"EVENTS\t3758\t1700000000000\teni-all\t%b\t1700000000000", 5),
-        (b"EVENTS\t1700000000000\t%b\t1700000000000", 3),
-        (b"b/37580479458490841510/s\tf/3758\nEVENTS\t1\t2\t3\t%b\t4", 5),
-    ],
-)
-def test_text_output_of_the_command_line_is_refused_with_the_column_to_cut(
-    write_logs: WriteLogs, first: bytes, column: int
-) -> None:
-    first = first.replace(b"b/37580479458490841510/s", b"b/37580479458490841510")
-    (path,) = write_logs((first + b"\n") % record())
-    with pytest.raises(UsageError, match="is text output of aws logs") as caught:
-        run(FLOWS, [path])
-    assert f"grep '^EVENTS' | cut -f {column} | mapreduce" in str(caught.value)
 
 
 def test_an_empty_last_field_of_a_message_is_a_field(write_logs: WriteLogs) -> None:
