@@ -36,17 +36,25 @@ def find_job(name: str) -> Factory | None:
     built_in = _built_in(name)
     if built_in is not None:
         return built_in
-    return next((_load(point) for point in _plugins() if point.name == name), None)
+    points, faults = _plugins()
+    for point in points:
+        if point.name == name:
+            return _load(point)
+    if faults:
+        raise UsageError(f"there is no job {name!r}, but {faults[0]}")
+    return None
 
 
 def list_jobs() -> Iterator[tuple[str, str]]:
     """Yield the name of every job and what it does or, for a plug-in, which package it is from."""
     names = [name for name, _summary in list_built_in()]
     yield from list_built_in()
-    for point in sorted(_plugins(), key=lambda point: point.name):
+    points, faults = _plugins()
+    for point in sorted(points, key=lambda point: point.name):
         if point.name not in names and NAME.fullmatch(point.name):
             origin = point.dist and f"{point.dist.name} {point.dist.version}"
             yield point.name, f"from {origin or 'another package'} ({printable(point.value)})"
+    yield from (("?", fault) for fault in faults)
 
 
 def list_built_in() -> Iterator[tuple[str, str]]:
@@ -71,10 +79,23 @@ def _built_in(name: str) -> Factory | None:
     return factory if callable(factory) else None
 
 
-def _plugins() -> Iterator[EntryPoint]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - costs more than a small run
+def _plugins() -> tuple[list[EntryPoint], list[str]]:
+    """Return the jobs that other packages offer, and for which packages that cannot be told.
 
-    yield from entry_points(group=GROUP)
+    The first one of several packages of one name is the one that is imported.
+    """
+    from importlib.metadata import distributions  # noqa: PLC0415 - costs more than a small run
+
+    found: dict[str, list[EntryPoint]] = {}
+    faults: list[str] = []
+    for package in distributions():
+        try:
+            if points := [*package.entry_points.select(group=GROUP)]:
+                found.setdefault(package.name, points)
+        except Exception as error:  # somebody else's metadata may hold anything
+            place = printable(str(package.locate_file("")))
+            faults.append(f"the entry points of a package in {place} cannot be read: {error}")
+    return [point for points in found.values() for point in points], faults
 
 
 def _load(point: EntryPoint) -> Factory:

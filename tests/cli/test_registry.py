@@ -88,6 +88,28 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         sys.modules.pop(name, None)
 
 
+@promise(
+    "Metadata of another package that cannot be read breaks no job and is told",
+    broken_by=change("mapreduce.cli.registry:_plugins", "Exception", "ZeroDivisionError"),
+)
+def test_metadata_of_another_package_that_cannot_be_read_is_told(
+    tmp_path: Path, install: Install
+) -> None:
+    install({"good_plugin": GOOD}, {"longwords": "good_plugin:longwords"})
+    metadata = tmp_path / "site" / "odd-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_bytes(b"[mapreduce.jobs]\nodd = \xff:job\n")
+    listed = mapreduce("jobs", cwd=tmp_path)
+    assert listed.returncode == 0
+    assert "longwords    from fake 1.0 (good_plugin:longwords)" in listed.stdout
+    assert f"the entry points of a package in {tmp_path / 'site'} cannot be read" in listed.stdout
+    assert mapreduce("longwords", "--help", cwd=tmp_path).returncode == 0
+    unknown = mapreduce("odd", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert "there is no job 'odd', but the entry points of a package in" in unknown.stderr
+
+
 def install_broken(install: Install, source: str, value: str) -> None:
     """Install a plug-in that does not work, and after it one that does."""
     install(
