@@ -57,7 +57,10 @@ def count(
     top: Annotated[int | None, "Write only this many values, the most frequent ones."] = None,
 ) -> FieldCount:
     """Count the distinct values of chosen fields of delimited lines."""
-    if top is not None and top < 1:
+    for name, text in (("fields", fields), ("delimiter", delimiter)):
+        if not isinstance(text, str):
+            raise UsageError(f"{named(name, text)}: must be a text, such as '7,8' or ','")
+    if top is not None and not (isinstance(top, int) and top >= 1):
         raise UsageError(f"{named('top', top)}: must be at least 1")
     try:
         mapper = FieldMapper(parse_delimiter(delimiter), parse_fields(fields), fields_expected)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from mapreduce import UsageError, printable
 from mapreduce.jobs.flowlogs.protocols import protocol_number, small_number
@@ -42,6 +42,11 @@ def read_lookup(path: Path | str, *, on_conflict: OnConflict = "error") -> dict[
     are ignored. ``on_conflict`` chooses between two tags of one pair. Raises ``UsageError``, which
     names the file, the line, the fault and the remedy of every bad row (at most 20).
     """
+    if on_conflict not in get_args(OnConflict):
+        known = ", ".join(get_args(OnConflict))
+        raise UsageError(f"--on-conflict: {on_conflict!r} is not one of {known}")
+    if not isinstance(path, str | Path):
+        raise UsageError(f"--lookup: {path!r} is not a path")
     path, table = Path(path), _Table(on_conflict)
     bad: list[tuple[int, str]] = []
     rows = _rows(_text(path), bad)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from mapreduce import SKIPPED, Judgement, Sum, UsageError, printable
 from mapreduce.jobs.flowlogs.forms import Form
@@ -83,6 +83,8 @@ def parse_question(by: str, measures: Sequence[str], action: Action) -> Question
                 f"--by: {printable(repr(name))} is not the name of a field; the fields are "
                 f"{shown(KNOWN)}"
             )
+    if action not in get_args(Action):
+        raise UsageError(f"--action: {action!r} is not one of {', '.join(get_args(Action))}")
     if len(fields) > MAX_BY:
         raise UsageError(f"--by: {len(fields)} fields are too many; name at most {MAX_BY}")
     named = ",".join(measures).split(",")

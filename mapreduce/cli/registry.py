@@ -92,7 +92,11 @@ def _plugins() -> tuple[list[EntryPoint], list[str]]:
         try:
             if points := [*package.entry_points.select(group=GROUP)]:
                 found.setdefault(package.name, points)
-        except Exception as error:  # somebody else's metadata may hold anything
+        except (
+            LookupError,
+            OSError,
+            ValueError,
+        ) as error:  # somebody else's metadata may hold anything
             place = printable(str(package.locate_file("")))
             faults.append(f"the entry points of a package in {place} cannot be read: {error}")
     return [point for points in found.values() for point in points], faults

@@ -90,7 +90,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 @promise(
     "Metadata of another package that cannot be read breaks no job and is told",
-    broken_by=change("mapreduce.cli.registry:_plugins", "Exception", "ZeroDivisionError"),
+    broken_by=change("mapreduce.cli.registry:_plugins", "ValueError", "ZeroDivisionError"),
 )
 def test_metadata_of_another_package_that_cannot_be_read_is_told(
     tmp_path: Path, install: Install

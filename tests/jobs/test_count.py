@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from held import unpack
@@ -142,6 +143,15 @@ def test_a_quoted_field_is_told_until_quotes_are_read(
     (tmp_path / "table").write_bytes(b"x\n" * 50_000 + line)
     notes = run(count("1", delimiter), [tmp_path / "table"], workers=1).notes
     assert any("a field begins with a quote" in note for note in notes) == told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"fields": ["7", "8"]}, {"fields": 7}, {"delimiter": b","}, {"top": "3"}, {"top": 1.5}],
+)
+def test_parameters_of_another_type_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(arguments))}=.*: must be "):
+        count(**{"fields": "1", **arguments})
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "1,", "-", "2-,1", "4-2", "1-99999", "²", "9" * 9])

@@ -343,6 +343,9 @@ def test_a_text_and_a_list_of_texts_are_the_same(
         ({"measure": ["bytes", "bytes"]}, "--measure: names a field twice"),
         ({"by": "vpc-id", "log_format": "dstport protocol"}, "--log-format: has no field vpc-id"),
         ({"lookup": None}, "--lookup is missing"),
+        ({"action": "accept"}, "--action: 'accept' is not one of ACCEPT, REJECT, all"),
+        ({"on_conflict": "FIRST"}, "--on-conflict: 'FIRST' is not one of error, first, last"),
+        ({"lookup": ["x.csv"]}, "--lookup: ['x.csv'] is not a path"),
     ],
 )
 def test_a_question_that_cannot_be_is_refused(
