@@ -67,7 +67,7 @@ def says_its_layout(data: bytes) -> bool:
     Such lines are random bytes, too: the strategies know the constants of our source.
     """
     squeezed = re.sub(rb"[-_ ]", b"", data.lower())
-    return any(name.encode() in squeezed for name in NAMES) or any(
+    return any(name.encode() in squeezed for name in (*NAMES, "message")) or any(
         re.match(rb"[ \t\r]*([{[\"]|[bf]/|[0-9]{4}-[0-9]{2}-[0-9]{2}T)", line)
         for line in data.split(b"\n")
     )

@@ -117,8 +117,7 @@ def split_row(line: bytes) -> list[bytes] | None:
     [b'1', b'2 x', b'a, b']
     """
     if b'"' not in line:
-        values = line.split(b",")
-        return [value.lstrip(b" ") for value in values] if b", " in line else values
+        return line.split(b",")
     values = line[1:-1].split(b'","')
     if len(line) > 1 and line[:1] == line[-1:] == b'"' and not any(b'"' in one for one in values):
         return values
@@ -131,7 +130,7 @@ def split_row(line: bytes) -> list[bytes] | None:
 
 def values_at(places: Sequence[int], values: Sequence[bytes]) -> bytes | str:
     """Return the needed values as a plain record, or the reason why the row is malformed."""
-    record = b" ".join([values[place] or b"-" for place in places])
+    record = b" ".join([values[place].strip(b" ") or b"-" for place in places])
     if record.count(b" ") != len(places) - 1:
         return "a value has a blank in it"
     return record
