@@ -142,8 +142,6 @@ def _check_local_files(
 def _most_workers(options: Options, backend: Backend | None) -> int:
     if backend is not None:
         return backend.workers
-    if not can_start_processes():
-        return 1
     return usable_cpus() if options.workers is None else options.workers
 
 
@@ -155,17 +153,11 @@ def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
     """
     forked = sys.platform == "linux" and options.start_method in {None, "fork"} and not remote
     forked = forked and threading.active_count() == 1
-    stuck = "this process is a daemon, which may not start processes" if _is_daemon() else None
-    stuck = stuck or why_not_sendable(job.mapper, forked=forked)
+    daemon = "this process is a daemon, which may not start processes"
+    stuck = why_not_sendable(job.mapper, forked=forked) if can_start_processes() else daemon
     if stuck and remote:
         raise UsageError(f"only other processes can read objects in S3, but {stuck}")
     return stuck
-
-
-def _is_daemon() -> bool:
-    """Return whether this process is a daemonic worker, such as one of a Pool or of Celery."""
-    process = sys.modules.get("multiprocessing.process")  # imported in every such worker
-    return process is not None and process.current_process().daemon
 
 
 def _reason(small: bool, stuck: str | None, most: int, options: Options) -> str:
