@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Final
 
-from mapreduce import UsageError, printable
+from mapreduce import UsageError, named, printable
 
 _PLAIN: Final = re.compile(
     r"(?:^|/)AWSLogs/(?:o-\w+/)?(?P<account>\d+)/(?:[^/]+/(?:(?P<region>[a-z][a-z0-9-]*)/"
@@ -101,9 +101,9 @@ def parse_selection(
 
     Raises ``UsageError`` for a text that is not a time, and for an empty span of time.
     """
-    start, end = _time("--since", since), _time("--until", until)
+    start, end = _time("since", since), _time("until", until)
     if start and end and start >= end:
-        raise UsageError(f"--since {since} is not before --until {until}")
+        raise UsageError(f"{named('since', since)} is not before {named('until', until)}")
     return DeliverySelector(start, end, _several(accounts), _several(regions))
 
 
@@ -119,8 +119,8 @@ def _time(option: str, text: str | None) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            f"{option} {printable(repr(text))}: write a day such as 2024-05-01 or a time such as "
-            "2024-05-01T12:00Z"
+            f"{named(option, printable(repr(text)))}: write a day such as 2024-05-01 or a time "
+            "such as 2024-05-01T12:00Z"
         ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

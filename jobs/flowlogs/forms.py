@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mapreduce import UsageError, printable
+from mapreduce import UsageError, named, printable
 from mapreduce.jobs.flowlogs.exports import (
     refuse_export,
     refuse_separated_messages,
@@ -92,7 +92,8 @@ def _header(name: str, line: bytes, otherwise: Layout) -> tuple[str, ...]:
 def _no_name(name: str, word: str) -> UsageError:
     return UsageError(
         f"{name}: its first line looks like a header, but {printable(repr(word))} is not the name "
-        "of a field; correct that line, or remove it and name the fields with --log-format"
+        "of a field; correct that line, or remove it and name the fields with "
+        f"{named('log_format')}"
     )
 
 

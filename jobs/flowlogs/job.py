@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
 
-from mapreduce import FieldMapper, Job, Row, Table, Totals, UsageError
+from mapreduce import FieldMapper, Job, Row, Table, Totals, UsageError, named
 from mapreduce.jobs.flowlogs.deliveries import ANY_LOG, DeliverySelector, parse_selection
 from mapreduce.jobs.flowlogs.forms import Form, find_form
 from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, parse_format
@@ -50,7 +50,8 @@ class FlowLogs(Job):
     outputs: Sequence[str] = field(init=False)
     name: ClassVar[str] = "flowlogs"  # type: ignore[misc]
     remedy: ClassVar[str] = (  # type: ignore[misc]
-        "If these are flow logs of another layout, name their fields in order with --log-format."
+        "If these are flow logs of another layout, name their fields in order with "
+        f"{named('log_format')}."
     )
     mapper: FieldMapper = field(init=False)
 
@@ -222,10 +223,12 @@ def flowlogs(
     selector = parse_selection(since, until, accounts, regions)
     question = parse_question(_joined("by", by), _listed("measure", measure) or ["flows"], action)
     if question.is_tagged and lookup is None:
-        raise UsageError("--lookup is missing: a CSV with the columns dstport, protocol and tag")
+        raise UsageError(
+            f"{named('lookup')} is missing: a CSV with the columns dstport, protocol and tag"
+        )
     layout = parse_format(_joined("log_format", log_format, " "))
     if layout != DEFAULT:
-        layout.checked("--log-format", question.needed)
+        layout.checked(named("log_format"), question.needed)
     if lookup is None:
         return FlowLogs({}, (), layout, question, selector)
     tags = read_lookup(lookup, on_conflict=on_conflict)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mapreduce import UsageError, printable
+from mapreduce import UsageError, named, printable
 
 PAIR: Final = ("dstport", "protocol")
 """The fields that a tag belongs to; logs are counted by them by default."""
@@ -136,8 +136,10 @@ def parse_format(text: str) -> Layout:
     names = tuple(re.sub(r"\\?\$\{([^{} ]*)\}", r"\1", name) for name in text.split())
     for name in names:
         if not FIELD_NAME.fullmatch(name):
-            raise UsageError(f"--log-format: {printable(repr(name))} is not the name of a field")
-    return DEFAULT if names == DEFAULT.names else Layout(names).checked("--log-format", ())
+            raise UsageError(
+                f"{named('log_format')}: {printable(repr(name))} is not the name of a field"
+            )
+    return DEFAULT if names == DEFAULT.names else Layout(names).checked(named("log_format"), ())
 
 
 def field_name(text: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
-from mapreduce import UsageError, printable
+from mapreduce import UsageError, named, printable
 from mapreduce.jobs.flowlogs.protocols import protocol_number, small_number
 
 COLUMNS: Final = ("dstport", "protocol", "tag")
@@ -44,9 +44,9 @@ def read_lookup(path: Path | str, *, on_conflict: OnConflict = "error") -> dict[
     """
     if on_conflict not in get_args(OnConflict):
         known = ", ".join(get_args(OnConflict))
-        raise UsageError(f"--on-conflict: {on_conflict!r} is not one of {known}")
+        raise UsageError(f"{named('on_conflict', on_conflict)}: choose one of {known}")
     if not isinstance(path, str | Path):
-        raise UsageError(f"--lookup: {path!r} is not a path")
+        raise UsageError(f"{named('lookup')} must be a path, not {path!r}")
     path, table = Path(path), _Table(on_conflict)
     bad: list[tuple[int, str]] = []
     rows = _rows(_text(path), bad)

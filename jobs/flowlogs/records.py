@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, TypeAlias, get_args
 
-from mapreduce import SKIPPED, Judgement, Sum, UsageError, printable
+from mapreduce import SKIPPED, Judgement, Sum, UsageError, named, printable
 from mapreduce.jobs.flowlogs.forms import Form
 from mapreduce.jobs.flowlogs.layout import (
     ACTION,
@@ -76,26 +76,28 @@ class Question:
 
 def parse_question(by: str, measures: Sequence[str], action: Action) -> Question:
     """Return the question that comma-separated names ask; raise ``UsageError`` for other names."""
-    fields = tuple(by.split(","))
+    fields, by_option = tuple(by.split(",")), named("by", printable(by))
     for name in fields:
         if not FIELD_NAME.fullmatch(name):
             raise UsageError(
-                f"--by: {printable(repr(name))} is not the name of a field; the fields are "
+                f"{by_option}: {printable(repr(name))} is not the name of a field; the fields are "
                 f"{shown(KNOWN)}"
             )
     if action not in get_args(Action):
-        raise UsageError(f"--action: {action!r} is not one of {', '.join(get_args(Action))}")
+        known = ", ".join(get_args(Action))
+        raise UsageError(f"{named('action', action)}: choose one of {known}")
     if len(fields) > MAX_BY:
-        raise UsageError(f"--by: {len(fields)} fields are too many; name at most {MAX_BY}")
-    named = ",".join(measures).split(",")
-    for name in named:
+        raise UsageError(f"{by_option}: {len(fields)} fields are too many; name at most {MAX_BY}")
+    asked = ",".join(measures).split(",")
+    measure_option = named("measure", printable(",".join(asked)))
+    for name in asked:
         if name not in MEASURES:
             known = ", ".join(MEASURES)
-            raise UsageError(f"--measure: {printable(repr(name))} is not one of {known}")
-    for option, names in (("--by", fields), ("--measure", named)):
+            raise UsageError(f"{measure_option}: {printable(repr(name))} is not one of {known}")
+    for option, names in ((by_option, fields), (measure_option, asked)):
         if len(set(names)) < len(names):
             raise UsageError(f"{option}: names a field twice")
-    return Question(fields, tuple(name for name in MEASURES if name in named), action)
+    return Question(fields, tuple(name for name in MEASURES if name in asked), action)
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,9 @@ def test_a_prefix_of_another_account_or_region_holds_nothing(path: str) -> None:
 @pytest.mark.parametrize(
     ("since", "until", "fault"),
     [
-        ("yesterday", None, "--since 'yesterday': write a day such as 2024-05-01"),
-        (None, "2024-13-01", "--until '2024-13-01': write a day"),
-        ("2024-05-02", "2024-05-02", "--since 2024-05-02 is not before --until 2024-05-02"),
+        ("yesterday", None, "since='yesterday': write a day such as 2024-05-01"),
+        (None, "2024-13-01", "until='2024-13-01': write a day"),
+        ("2024-05-02", "2024-05-02", "since=2024-05-02 is not before until=2024-05-02"),
     ],
 )
 def test_a_time_that_is_none_is_refused(since: str | None, until: str | None, fault: str) -> None:

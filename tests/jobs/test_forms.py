@@ -399,7 +399,7 @@ def test_a_row_of_csv_is_split_as_csv(line: bytes, values: list[bytes] | None) -
 def test_a_log_of_which_no_record_has_the_layout_fails_and_names_the_option(
     write_logs: WriteLogs,
 ) -> None:
-    with pytest.raises(MapReduceError, match="name their fields in order with --log-format") as it:
+    with pytest.raises(MapReduceError, match="name their fields in order with log_format=") as it:
         run(FLOWS, write_logs((b"3" + record()[1:] + b"\n") * 3))
     assert it.value.exit_code == 1
 

@@ -138,7 +138,7 @@ def test_a_format_that_cannot_be_is_refused(tmp_path: Path, text: str, fault: st
     with pytest.raises(UsageError) as caught:
         flowlogs(tmp_path / "lookup.csv", log_format=text)
     assert fault in str(caught.value)
-    assert str(caught.value).startswith("--log-format: ")
+    assert str(caught.value).startswith("log_format=: ")
     assert str(caught.value).isprintable()
 
 
