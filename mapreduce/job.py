@@ -54,8 +54,8 @@ class Job:
 class KeyCount(Job):
     """The plainest job: one table of keys with their counts and measures, the highest count first.
 
-    ``header`` names the columns: those of the key (one, or one for each field of the key), the
-    count, and one for each measure. Raises ``ValueError`` if it does not name them all.
+    ``header`` names the columns: one for each field of the key, one for the count, and one for each
+    measure. Raises ``ValueError`` if it names more or fewer.
     """
 
     mapper: Mapper
@@ -69,16 +69,16 @@ class KeyCount(Job):
         if not isinstance(self.mapper, Mapper):
             raise TypeError(f"{self.mapper!r:.60} is no mapper: make a LineMapper of a function")
         object.__setattr__(self, "outputs", (self.output,))
-        values = 1 + len(self.mapper.measures)
-        if len(self.header) - values not in {1, self.mapper.key_columns}:
-            columns = self.mapper.key_columns
-            key = "1 for the key" if columns == 1 else f"1 or {columns} for the key"
+        if isinstance(self.header, str):
+            raise TypeError(f"the header is the text {self.header!r}: write ({self.header!r}, ...)")
+        columns, measures = self.mapper.key_columns, len(self.mapper.measures)
+        if len(self.header) != columns + 1 + measures:
             raise ValueError(
-                f"the header has {len(self.header)} columns: name {key}, 1 for the count and "
-                f"{len(self.mapper.measures)} for the measures"
+                f"the header has {len(self.header)} columns: name {columns} for the key, 1 for the "
+                f"count and {measures} for the measures"
             )
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
-        whole = len(self.header) == 2 + len(self.mapper.measures)
-        rows = totals.rows(split_at=None if whole else self.mapper.key_separator)
+        several = self.mapper.key_columns > 1
+        rows = totals.rows(split_at=self.mapper.key_separator if several else None)
         return [Table(self.output, self.header, rows, note=f"{len(rows):,} keys")]

@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 from promises import becomes, change, promise
 
-from mapreduce import Job, LineMapper, Malformed, Table, Totals, UsageError, run
+from mapreduce import (
+    FieldMapper,
+    Job,
+    KeyCount,
+    LineMapper,
+    Malformed,
+    Table,
+    Totals,
+    UsageError,
+    run,
+)
 from mapreduce.errors import (
     ConservationError,
     JobError,
@@ -280,3 +290,22 @@ def test_a_manifest_never_lists_the_malformed_lines_of_a_run_that_failed(
     listed = {**before["outputs"]}
     del listed["rejects.csv" if inside else "../rejects.csv"]
     assert json.loads((out / MANIFEST).read_text()) == {**before, "outputs": listed}
+
+
+@promise(
+    "The header of a KeyCount names a column for the key, the count and each measure",
+    broken_by=change(
+        "mapreduce.job:KeyCount.__post_init__", "isinstance(self.header, str)", "False"
+    ),
+)
+@pytest.mark.parametrize("header", ["kc", ("K",), ("K", "Count", "Sum")])
+def test_a_header_that_does_not_name_the_columns_is_refused(header: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="the header "):
+        KeyCount(LineMapper(bytes.split), "words.csv", header)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_each_field_of_a_key_has_its_column(columns: int) -> None:
+    """A header that could be read in two ways would put a count under another name."""
+    with pytest.raises(ValueError, match=f"has {columns} columns: name 2 for the key, 1 for"):
+        KeyCount(FieldMapper(b" ", (1, 2)), "pairs.csv", ("A", "B", "C", "D")[:columns])
