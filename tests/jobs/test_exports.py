@@ -80,6 +80,12 @@ def test_json_is_refused_with_the_command_that_makes_records_of_it(
         assert pairs(run(FLOWS, [tmp_path / "plain"])) == [(443, "tcp", 1)]
 
 
+@promise(
+    "Text output of aws logs is refused, with the column to cut",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.exports:refuse_export", "_EVENT.match(line)", "False"
+    ),
+)
 @pytest.mark.parametrize(
     ("first", "column"),
     [
