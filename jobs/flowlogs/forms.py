@@ -91,8 +91,8 @@ def _header(name: str, line: bytes, otherwise: Layout) -> tuple[str, ...]:
 
 def _no_name(name: str, word: str) -> UsageError:
     return UsageError(
-        f"{name}: its first line looks like a header, but {printable(repr(word))} is not the name "
-        "of a field; correct that line, or remove it and name the fields with "
+        f"{name}: in its header, {printable(repr(word))} is not the name of a field; "
+        "correct the header, or remove it and name the fields with "
         f"{named('log_format')}"
     )
 

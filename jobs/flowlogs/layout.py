@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mapreduce import UsageError, named, printable
@@ -152,6 +153,10 @@ def field_name(text: str) -> str:
     return _SPELLINGS.get(re.sub("[-_ ]", "", plain), plain.replace("_", "-"))
 
 
+_short_name = lru_cache(maxsize=1_000)(field_name)
+"""``field_name`` for short texts; many malformed lines have few different words."""
+
+
 def header_names(line: bytes) -> tuple[str, ...]:
     """Return the names in a line that looks like a header; return none for any other line.
 
@@ -162,11 +167,13 @@ def header_names(line: bytes) -> tuple[str, ...]:
     if line[:1].isdigit():
         return ()
     words = _words(line)
-    names = tuple(map(field_name, words))
+    names = tuple(_short_name(word) if len(word) < 100 else field_name(word) for word in words)
     known = sum(name in _KNOWN for name in names)
+    if not known:
+        return ()
     bare = [re.sub(r"\\?\$\{(.*)\}", r"\1", word.strip(_QUOTES)) for word in words]
     only_words = all(_WORD.fullmatch(word) and word not in _VALUES for word in bare)
-    return names if known >= _MANY or (known and only_words) else ()
+    return names if known >= _MANY or only_words else ()
 
 
 def unknown_names(line: bytes) -> list[str]:
