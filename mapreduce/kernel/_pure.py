@@ -118,6 +118,8 @@ class FieldTable:
         """
         text = bytes(block)
         lines, known = text.count(b"\n"), len(self._counts)
+        if not lines:
+            return Scan(0, 0, 0, [], known)
         at_once = self._chosen_at_once(text, lines)
         found, empty, misshapen = self._chosen_by_line(text) if at_once is None else (at_once, 0, 0)
         keys, *weights = found

@@ -110,6 +110,18 @@ def test_a_kernel_sees_nothing_beside_its_block(
 
 
 @every_kernel
+@pytest.mark.parametrize(("fields", "width"), [((1,), 2), ((1, 3), None), ((-2,), None)])
+def test_a_block_without_lines_changes_nothing(
+    table: Any, fields: tuple[int, ...], width: int | None
+) -> None:
+    tested = table(b" ", fields, width)
+    tested.scan(memoryview(b"a b\n" if width else b"a b c\n"))
+    before = tested.scan(memoryview(b""))
+    assert (before.empty, before.misshapen, list(before.fresh), before.known) == (0, 0, [], 1)
+    assert sum(drained(tested).values()) == 1
+
+
+@every_kernel
 @given(tables_and_blocks(), st.data())
 def test_a_key_is_fresh_until_it_is_known_and_again_once_forgotten(
     table: Any, case: tuple[Columns, list[bytes]], data: st.DataObject
