@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,11 @@ from mapreduce import Job, Result, run
 from mapreduce.errors import NothingCountedError
 from mapreduce.formats.format import HEAD
 from mapreduce.formats.table import find_format
+
+# A shell starts what runs in the background with SIGINT ignored, which commands under test would
+# inherit and then honour.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["engine_runs", "shell"]
 """Their fixtures are of several files."""
