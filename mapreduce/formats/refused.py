@@ -92,6 +92,22 @@ def _is_pcapng(head: bytes) -> bool:
     return head.startswith(b"\n\r\r\n") and head[8:12] in {b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"}
 
 
+def _is_utf_16_le(head: bytes) -> bool:
+    """Return whether this is ASCII text in UTF-16 without a byte order mark, low bytes first.
+
+    Then every second byte is zero, and no other one is. In UTF-8 text, a line of NULs and single
+    characters would have to go on for as long as ``head``.
+    """
+    low, high = head[::2], head[1::2]
+    return len(head) >= 8 and low.isascii() and 0 not in low and not high.strip(b"\0")
+
+
+def _is_utf_16_be(head: bytes) -> bool:
+    """Return whether this is ASCII text in UTF-16 without a byte order mark, high bytes first."""
+    high, low = head[::2], head[1::2]
+    return len(head) >= 8 and low.isascii() and 0 not in low and not high.strip(b"\0")
+
+
 def _unpacked_by(command: str) -> str:
     return f"unpack it: {command} | mapreduce JOB -"
 
@@ -100,15 +116,17 @@ def _converted_by(tool: str) -> str:
     return f"write it as lines of text first, with {tool}"
 
 
-def _encoding(name: str, *marks: bytes) -> Refused:
+def _encoding(name: str, *marks: bytes, check: Callable[[bytes], bool] | None = None) -> Refused:
     """Return the row for text in another encoding (The Unicode Standard, 23.8)."""
     remedy = f"convert it first: iconv -f {name} -t UTF-8 FILE | mapreduce JOB -"
-    return Refused(f"text in {name}", remedy, marks)
+    return Refused(f"text in {name}", remedy, marks, check)
 
 
 REFUSED: Final = (
     _encoding("UTF-32", b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
     _encoding("UTF-16", b"\xff\xfe", b"\xfe\xff"),
+    _encoding("UTF-16LE", check=_is_utf_16_le),
+    _encoding("UTF-16BE", check=_is_utf_16_be),
     Refused("a tar archive", _unpacked_by("tar -xOf FILE"), check=_is_tar),
     Refused(
         "a zip archive (as a jar or a workbook is)",

@@ -30,6 +30,8 @@ QUOTE: Final = ord('"')
 _QUOTED_FIELD: Final = {
     b",": re.compile(rb'(?:\A|[,\n])"'),
     b"\t": re.compile(rb'(?:\A|[\t\n])"'),
+    b";": re.compile(rb'(?:\A|[;\n])"'),
+    b"|": re.compile(rb'(?:\A|[|\n])"'),
 }
 """A field that begins with a quote, by the delimiters of files that are known to have them."""
 

@@ -96,6 +96,8 @@ REFUSED = {
         f"zlib of level {level}": (zlib.compress(TEXT, level), "by zlib", "pigz -dc < FILE")
         for level in (0, 1, 5, 9)
     },
+    "UTF-16, low bytes first": ("443 6\n".encode("utf-16-le"), "UTF-16LE", "iconv -f UTF-16LE"),
+    "UTF-16, high bytes first": ("443 6\n".encode("utf-16-be"), "UTF-16BE", "iconv -f UTF-16BE"),
     "short zlib": (zlib.compress(b"443 6\n"), "compressed by zlib", "pigz -dc < FILE"),
 }
 every_kind = pytest.mark.parametrize(("data", "what", "remedy"), REFUSED.values(), ids=[*REFUSED])

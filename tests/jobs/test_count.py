@@ -132,6 +132,8 @@ def test_a_backslash_is_a_delimiter_and_half_an_escape_is_none() -> None:
         (",", b'a,"b,c"\n', True),
         (",", b'"a,b",c\n', True),
         (r"\t", b'a\t"b\tc"\n', True),
+        (";", b'a;"b;c"\n', True),
+        ("|", b'a|"b|c"\n', True),
         (r"\t", b'a,"b,c"\n', False),
         (",", b'a"b",c\n', False),
         (" ", b'a "b c"\n', False),
