@@ -222,17 +222,29 @@ def flowlogs(
     accounts, regions = _listed("account", account), _listed("region", region)
     selector = parse_selection(since, until, accounts, regions)
     question = parse_question(_joined("by", by), _listed("measure", measure) or ["flows"], action)
-    if question.is_tagged and lookup is None:
+    layout = _layout_for(question, _joined("log_format", log_format, " "))
+    tags = _tags_for(question, lookup, on_conflict)
+    side_inputs = (Path(lookup),) if lookup is not None else ()
+    return FlowLogs(tags, side_inputs, layout, question, selector, on_conflict)
+
+
+def _tags_for(
+    question: Question, lookup: Path | None, on_conflict: OnConflict
+) -> Mapping[Pair, str]:
+    """Return the tags of the lookup, none without one; raise ``UsageError`` if it is needed."""
+    if lookup is not None:
+        return read_lookup(lookup, on_conflict=on_conflict)
+    if question.is_tagged:
         raise UsageError(
             f"{named('lookup')} is missing: a CSV with the columns dstport, protocol and tag"
         )
-    layout = parse_format(_joined("log_format", log_format, " "))
-    if layout != DEFAULT:
-        layout.checked(named("log_format"), question.needed)
-    if lookup is None:
-        return FlowLogs({}, (), layout, question, selector)
-    tags = read_lookup(lookup, on_conflict=on_conflict)
-    return FlowLogs(tags, (Path(lookup),), layout, question, selector, on_conflict)
+    return {}
+
+
+def _layout_for(question: Question, log_format: str) -> Layout:
+    """Return the layout of logs without a header; one that the user names has all needed fields."""
+    layout = parse_format(log_format)
+    return layout if layout == DEFAULT else layout.checked(named("log_format"), question.needed)
 
 
 def _joined(option: str, value: object, separator: str = ",") -> str:

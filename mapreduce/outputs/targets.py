@@ -101,8 +101,7 @@ class Targets:
         """
         more = {self.rejects: spool.text(malformed)} if self.rejects and spool else {}
         more |= {self.stats: _deferred(figures)} if self.stats else {}
-        directory = self.directory
-        if directory is None:
+        if (directory := self.directory) is None:
             return Saved([], commit(more, check=check))
         texts = {directory / self._file_name(table.name): self._text(table) for table in tables}
         removed: list[Path] = []
@@ -117,9 +116,7 @@ class Targets:
         earlier = [name for name, _digest in earlier_outputs(directory) if is_plain(name)]
         manifest = NewManifest(directory / MANIFEST, text, outdated)
         notes = commit(texts | more, manifest=manifest, check=check)
-        with suppress(OSError):  # what cannot be removed now, the next run finds
-            for name in (MANIFEST, *earlier):
-                clear_leftovers(Path(os.path.realpath(directory / name)))
+        _clear_leftovers_of(directory, [MANIFEST, *earlier])
         gone = [f"{printable(str(path))}: of an earlier run, removed" for path in removed]
         return Saved([*texts], [*gone, *notes])
 
@@ -230,3 +227,10 @@ def _check_directory(directory: Path) -> None:
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UsageError(f"{name}: permission denied, or a read-only file system")
+
+
+def _clear_leftovers_of(directory: Path, names: Sequence[str]) -> None:
+    """Remove the temporary files that killed runs left beside these outputs."""
+    with suppress(OSError):  # what cannot be removed now, the next run finds
+        for name in names:
+            clear_leftovers(Path(os.path.realpath(directory / name)))
