@@ -16,7 +16,7 @@ from setuptools import Extension, setup
 limited = not sysconfig.get_config_var("Py_GIL_DISABLED")
 native = Extension(
     "mapreduce.kernel._native",
-    sources=[f"mapreduce/kernel/_{name}.c" for name in ("native", "packing", "ranking")],
+    sources=sorted(str(source) for source in Path("mapreduce/kernel").glob("*.c")),
     depends=[str(header) for header in Path("mapreduce/kernel").glob("*.h")],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if limited else [],
     extra_compile_args=["-O2", "-std=c11"],

@@ -6,6 +6,7 @@
 
 #include "_table.h"
 
+extern PyType_Spec FieldTable_spec;
 extern PyType_Spec Ranking_spec;
 
 /* Return 0, or -1 with an exception if the data are not packed counts. */
@@ -19,3 +20,6 @@ PyObject *merge(PyObject *module, PyObject *args);
 
 /* Return packed counts as a list of dicts by key: the counts, then the sums of each weight. */
 PyObject *unpack(PyObject *module, PyObject *data);
+
+/* Return a list of the variants that this processor can run, the best one first. */
+PyObject *variants(PyObject *module, PyObject *none);

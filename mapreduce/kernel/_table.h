@@ -164,7 +164,7 @@ has_room(const Table *table, size_t keys, size_t units)
 
 /* Make room for more keys that take `units` units together. If there is not enough memory for all of
  * it, leave the table as it is. */
-static int
+static inline int
 table_reserve(Table *table, size_t keys, size_t units)
 {
     size_t room = table->room, size = table->slots ? table->mask + 1 : 0;

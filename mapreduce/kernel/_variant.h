@@ -1,13 +1,5 @@
-/* One variant of the fast scan. _scan.h includes this file once for each variant, with these macros:
- *
- *   NAME(x)                        x with the name of the variant in front
- *   TARGET                         the attribute that lets the compiler use the variant's instructions
- *   MASKS(p, delimiter, d, n)      set d and n: a bit for each delimiter and each newline among the
- *                                  64 bytes at p
- *   POPCOUNT(m), LOWEST(m)         the number of set bits; the position of the lowest set bit
- *   NTH(m, k)                      the position of the k-th set bit from below, k from 1
- *   LIST(out, m, window)           optional: for each set bit, write its position + 64 * window to
- *                                  out, as a byte
+/* One variant of the fast scan. _variants.h includes this file once for each variant and says what
+ * the macros are.
  *
  * The scan examines a line in windows of 64 bytes that begin at its first byte. The population counts
  * of the delimiter masks give the number of fields at no cost, and NTH finds any delimiter.
@@ -50,7 +42,8 @@ NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
         uint8_t listed[LISTED * WINDOW + WINDOW];
         unsigned window = 0, delimiters = 0;
         for (;;) {
-            MASKS(p, delimiter, masks[window], newlines);
+            masks[window] = MASK(p, delimiter);
+            newlines = MASK(p, '\n');
 #ifdef LIST
             if (window < LISTED)
                 LIST(listed + delimiters, masks[window], window);

@@ -40,7 +40,7 @@ def wait_until_refused(table: Any, thread: threading.Thread) -> bool:
 @promise(
     "A table that two threads share refuses one of them",
     broken_by=change_text(
-        "mapreduce/kernel/_native.c",
+        "mapreduce/kernel/_counting.c",
         "if (!atomic_flag_test_and_set_explicit(&self->taken, memory_order_acquire))",
         "if (1)",
     ),

@@ -1,0 +1,30 @@
+/* The part that all types that count in a table have in common. */
+#pragma once
+#include <stdatomic.h>
+
+#include "_native.h"
+
+typedef struct {
+    PyObject_HEAD
+    Table table;
+    atomic_flag taken;  /* a call is using the table, perhaps without the GIL */
+} Counting;
+
+/* Take the table for one call, which must give it back; return NULL with an exception if another call
+ * has it. Until it is given back, no Python code may run except the garbage collector. */
+Counting *take_table(PyObject *object);
+void give_back(Counting *self);
+
+/* Make an empty table; return NULL with an exception if the seed does not have 32 bytes. */
+Counting *new_counting(PyTypeObject *type, const char *seed, Py_ssize_t seed_size);
+
+/* Return the keys from a place on; none of them has been forgotten. */
+PyObject *fresh_keys(const Table *table, size_t place);
+
+/* Set the exception for an error of the table, and return NULL. */
+PyObject *raise_error(int error);
+
+/* The methods forget and drain, and the destructor. */
+PyObject *Counting_forget(PyObject *object, PyObject *keys);
+PyObject *Counting_drain(PyObject *object, PyObject *none);
+void Counting_dealloc(PyObject *object);

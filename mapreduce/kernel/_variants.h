@@ -1,0 +1,158 @@
+/* Include the file BODY once for each instruction set, with macros that find bytes among 64.
+ *
+ *   NAME(x)                        x with the name of the variant in front
+ *   TARGET                         the attribute that lets the compiler use the variant's instructions
+ *   MASK(p, byte)                  a bit for each of the 64 bytes at p that is equal to a byte
+ *   POPCOUNT(m), LOWEST(m)         the number of set bits; the position of the lowest set bit
+ *   NTH(m, k)                      the position of the k-th set bit from below, k from 1
+ *   LIST(out, m, window)           optional: for each set bit, write its position + 64 * window to
+ *                                  out, as a byte
+ *
+ * A source file may include this file once.
+ */
+#pragma once
+#include <stdint.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "_weight.h"
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(x) JOIN(VARIANT, x)
+
+/* Portable: eight bytes at a time in a 64-bit word (SWAR). */
+static inline uint64_t
+equal_bits(uint64_t word, uint64_t pattern)
+{
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t different = word ^ pattern;
+    uint64_t zero = ~(((different & low) + low) | different | low);  /* 0x80 where equal */
+    return (zero >> 7) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+static inline uint64_t
+portable_mask(const uint8_t *p, uint8_t byte)
+{
+    uint64_t pattern = UINT64_C(0x0101010101010101) * byte, mask = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        mask |= equal_bits(little_endian(p + 8 * i), pattern) << (8 * i);
+    }
+    return mask;
+}
+
+static inline unsigned
+portable_nth(uint64_t mask, unsigned k)
+{
+    while (--k)
+        mask &= mask - 1;
+    return (unsigned)__builtin_ctzll(mask);
+}
+
+#define VARIANT portable
+#define TARGET
+#define MASK(p, byte) portable_mask((p), (byte))
+#define POPCOUNT(m) ((unsigned)__builtin_popcountll(m))
+#define LOWEST(m) ((unsigned)__builtin_ctzll(m))
+#define NTH(m, k) portable_nth((m), (k))
+#include BODY
+#undef VARIANT
+#undef TARGET
+#undef MASK
+
+#if defined(__aarch64__)
+/* NEON has no movemask instruction: keep one bit of each byte, then add neighbours three times. */
+static inline uint64_t
+neon_mask(const uint8_t *p, uint8_t byte)
+{
+    const uint8x16_t bits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t pattern = vdupq_n_u8(byte);
+    uint8x16_t a = vandq_u8(vceqq_u8(vld1q_u8(p), pattern), bits);
+    uint8x16_t b = vandq_u8(vceqq_u8(vld1q_u8(p + 16), pattern), bits);
+    uint8x16_t c = vandq_u8(vceqq_u8(vld1q_u8(p + 32), pattern), bits);
+    uint8x16_t d = vandq_u8(vceqq_u8(vld1q_u8(p + 48), pattern), bits);
+    uint8x16_t sum = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
+    return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sum, sum)), 0);
+}
+
+#define VARIANT neon
+#define TARGET
+#define MASK(p, byte) neon_mask((p), (byte))
+#include BODY
+#undef VARIANT
+#undef TARGET
+#undef MASK
+#endif
+
+#if defined(__x86_64__)
+#undef POPCOUNT
+#undef LOWEST
+#undef NTH
+#define POPCOUNT(m) ((unsigned)_mm_popcnt_u64(m))
+#define LOWEST(m) ((unsigned)_tzcnt_u64(m))
+#define NTH(m, k) ((unsigned)_tzcnt_u64(_pdep_u64(UINT64_C(1) << ((k) - 1), (m))))
+
+#define VARIANT avx2
+#define TARGET __attribute__((target("avx2,bmi,bmi2,popcnt,lzcnt")))
+TARGET static inline uint64_t
+avx2_mask(__m256i low, __m256i high, uint8_t byte)
+{
+    __m256i pattern = _mm256_set1_epi8((char)byte);
+    uint32_t a = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, pattern));
+    uint32_t b = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, pattern));
+    return (uint64_t)b << 32 | a;
+}
+#define MASK(p, byte)                                          \
+    avx2_mask(_mm256_loadu_si256((const __m256i *)(p)),        \
+              _mm256_loadu_si256((const __m256i *)((p) + 32)), (byte))
+#include BODY
+#undef VARIANT
+#undef TARGET
+#undef MASK
+
+#define EIGHT(n) (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7
+#define ROW(n)                                                                  \
+    EIGHT(n), EIGHT((n) + 8), EIGHT((n) + 16), EIGHT((n) + 24), EIGHT((n) + 32), \
+        EIGHT((n) + 40), EIGHT((n) + 48), EIGHT((n) + 56)
+static const uint8_t numbers[LISTED * WINDOW] = {ROW(0), ROW(64), ROW(128), ROW(192)};
+
+#define VARIANT avx512
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi2,avx2,bmi,bmi2,popcnt,lzcnt")))
+#define MASK(p, byte) \
+    _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(byte)))
+#define LIST(out, m, window)                                                           \
+    _mm512_storeu_si512((out), _mm512_maskz_compress_epi8(                             \
+                                   (m), _mm512_loadu_si512(&numbers[WINDOW * (window)])))
+#include BODY
+#endif
+
+/* Return the function of a variant, or NULL if this processor lacks the variant's instructions. */
+#if defined(__x86_64__)
+static inline int
+has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+}
+
+static inline int
+has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2");
+}
+#define FIND_VARIANT(name, function)                                 \
+    (!strcmp((name), "avx512") && has_avx512() ? avx512_##function   \
+     : !strcmp((name), "avx2") && has_avx2()   ? avx2_##function     \
+     : !strcmp((name), "portable")             ? portable_##function \
+                                               : NULL)
+#elif defined(__aarch64__)
+#define FIND_VARIANT(name, function)                       \
+    (!strcmp((name), "neon")       ? neon_##function       \
+     : !strcmp((name), "portable") ? portable_##function   \
+                                   : NULL)
+#else
+#define FIND_VARIANT(name, function) (!strcmp((name), "portable") ? portable_##function : NULL)
+#endif
