@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mapreduce import __version__, kernel
 from mapreduce.errors import MalformedError, MapReduceError, NothingCountedError, TaskError
@@ -21,8 +21,7 @@ from mapreduce.result import Result
 from mapreduce.splits.plan import Plan
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """A run after counting; ``spool`` holds the malformed lines if a file for them is named."""
 
     job: Job

@@ -14,7 +14,6 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -160,7 +159,7 @@ def map_reduce(plan: Plan, backend: Backend, settings: MapSettings, clock: Clock
         tick=plan.tick,
     )
     plan.ledger.check(total, plan.sources)
-    total = replace(total, totals=total.totals.settled())
+    total = total._replace(totals=total.totals.settled())
     clock.lap("reduce")
     return total
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 from mapreduce.errors import UsageError, named
 
@@ -33,8 +33,7 @@ Check: TypeAlias = Callable[[Any], str | None]
 """Takes a value and returns what is wrong with it, or ``None``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """The description of an option, and how the command spells it.
 
     ``flag`` is the short form. ``default`` describes the default in words. ``command_default`` is
@@ -51,8 +50,7 @@ class Option:
     on_command_line: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """How many malformed lines a run may have: a number, or a share of all lines."""
 
     text: str

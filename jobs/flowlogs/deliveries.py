@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from mapreduce import UsageError, named, printable
 
@@ -32,8 +31,7 @@ _WRITE_TEST: Final = "aws-logs-write-test"
 """The file by which CloudWatch Logs checks that it may write an export."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryInfo:
+class DeliveryInfo(NamedTuple):
     """What a path says about a log; its time is from ``start`` to just before ``end``."""
 
     account: str | None = None
@@ -42,8 +40,7 @@ class DeliveryInfo:
     end: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliverySelector:
+class DeliverySelector(NamedTuple):
     """Selects logs by their paths; a condition that is empty or ``None`` accepts any log."""
 
     since: datetime | None = None

@@ -7,8 +7,7 @@ never read by positions that its first line contradicts.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from mapreduce import UsageError, named, printable
 from mapreduce.jobs.flowlogs.exports import (
@@ -32,8 +31,7 @@ _TIME: Final = re.compile(
 """The time that CloudWatch writes before each record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """How the records of one log are written.
 
     ``columns`` are the columns of a CSV. If one of them holds whole records, ``layout`` is the
@@ -118,7 +116,7 @@ def _stamped(name: str, line: bytes, before: int, otherwise: Layout) -> Layout:
     record = line.split(b" ", before)[before]
     if names := _header(name, record, otherwise):
         return Layout(names, before)
-    return replace(_default_of(record, otherwise), before=before)
+    return _default_of(record, otherwise)._replace(before=before)
 
 
 def _default_of(record: bytes, otherwise: Layout) -> Layout:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
@@ -82,7 +82,7 @@ class FlowLogs(Job):
     def _mapper(self) -> FieldMapper:
         """Return the mapper of a log without a header, as if the log had all needed fields."""
         missing = [name for name in self.question.needed if name not in self.layout.names]
-        layout = replace(self.layout, names=(*self.layout.names, *missing))
+        layout = self.layout._replace(names=(*self.layout.names, *missing))
         return mapper_of(Form(layout), self.question)
 
     def mapper_for(self, name: str, first_line: bytes) -> FieldMapper:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from mapreduce import UsageError, named, printable
 
@@ -25,8 +24,7 @@ COLUMN_NAME: Final = re.compile(r"[-_.]*[a-z][\w.-]*", re.ASCII)
 """A name that a column may have although AWS has no field of that name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The names of the fields in their order, after ``before`` fields that are not named.
 
     ``version`` is the value of the field "version" in every record, if that is known. It

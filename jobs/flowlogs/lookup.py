@@ -11,7 +11,6 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -67,11 +66,13 @@ def read_lookup(path: Path | str, *, on_conflict: OnConflict = "error") -> dict[
     return table.tags
 
 
-@dataclass
 class _Table:
-    on_conflict: OnConflict
-    tags: dict[Pair, str] = field(default_factory=dict)
-    lines: dict[Pair, int] = field(default_factory=dict)
+    """The tags so far, and the line from which each pair has its tag."""
+
+    def __init__(self, on_conflict: OnConflict) -> None:
+        self.on_conflict = on_conflict
+        self.tags: dict[Pair, str] = {}
+        self.lines: dict[Pair, int] = {}
 
     def add(self, line: int, port: int, protocol: int, tag: str) -> None:
         pair = port, protocol

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from mapreduce import SKIPPED, Judgement, Sum, UsageError, named, printable
 from mapreduce.jobs.flowlogs.forms import Form
@@ -49,8 +49,7 @@ _TEXT: Final = r"(?=[^ \t\n]*[0-9])[^ \t\n]+"
 _SURE_BESIDE: Final = {LOG_STATUS: "OK", ACTION: "(?:ACCEPT|REJECT)", "protocol": "[0-9]{1,2}"}
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What to count: by which fields, with which of ``MEASURES``, records of which action."""
 
     by: tuple[str, ...] = PAIR

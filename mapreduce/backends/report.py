@@ -9,20 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 PERIOD: Final = 0.25
 """The least number of seconds between two messages about one call."""
 
 
-@dataclass(slots=True)
 class _Listener:
     """Who is told about the running call, when next, and how much the call has done."""
 
-    tell: Callable[[int], object]
-    due: float
-    done: int = 0
+    def __init__(self, tell: Callable[[int], object], due: float) -> None:
+        self.tell, self.due, self.done = tell, due, 0
 
 
 _listener: _Listener | None = None

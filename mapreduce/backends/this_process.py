@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(slots=True, eq=False)
 class Call:
     """A handle of a call, and later its result."""
 
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    result: Any = None
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+        self.result: Any = None
 
     def run(self) -> None:
         """Call the function, and drop its arguments so that their memory is freed."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from glob import has_magic
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mapreduce.errors import UsageError, printable
 from mapreduce.inputs.lists import LIST_PREFIX, read_list
@@ -37,8 +36,7 @@ class Selector(Protocol):
         """Return whether any file below a directory may be counted; its path ends with ``/``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expanded:
+class Expanded(NamedTuple):
     """The paths of all inputs, each once, sorted by their bytes.
 
     ``named`` maps each path that the user named to the list and line that name it, or to an empty

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from mapreduce.errors import UsageError, printable
 
@@ -39,8 +38,7 @@ class Located(Protocol):
         """A value of ``Store.inspect`` that changes if the file of this path is replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a store knows about an input. ``head`` are its first bytes (of a stream, none)."""
 
     path: str

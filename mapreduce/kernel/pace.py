@@ -5,12 +5,10 @@ The figures were measured (benchmarks/NOTES.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """The sizes of input that suit the speed of a mapper.
 
     From ``parallel_threshold`` on, a second process saves more time than it costs.

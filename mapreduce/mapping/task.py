@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import cast
+from typing import NamedTuple, cast
 
 from mapreduce.backends.report import report
 from mapreduce.errors import InputError, LimitError, TaskError
@@ -18,8 +17,7 @@ from mapreduce.reducing.totals import EMPTY
 from mapreduce.splits.split import Batch, Split
 
 
-@dataclass(frozen=True, slots=True)
-class MapSettings:
+class MapSettings(NamedTuple):
     """How splits are mapped. The settings are sent to a worker with every task.
 
     Splits are read in blocks of ``block_size`` bytes. The first ``wanted`` malformed lines are
@@ -66,8 +64,7 @@ def map_splits(
         total = _map_into(total, combiners[mapper], split, settings, tick)
     for combiner in combiners.values():
         drained = combiner.drain()
-        total = replace(
-            total,
+        total = total._replace(
             totals=total.totals + drained.totals,
             counted=total.counted + drained.counted,
             notes=total.notes | drained.notes,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """The figures of one run; the field names are the keys of ``--stats`` and are stable.
 
     ``bytes`` and ``lines`` are those of the inputs. ``workers`` is the number of processes that
@@ -38,7 +36,7 @@ class Stats:
 
     def as_dict(self) -> dict[str, object]:
         """Return all figures, ready for JSON."""
-        return {**dataclasses.asdict(self), "mb_per_s": self.mb_per_s}
+        return {**self._asdict(), "mb_per_s": self.mb_per_s}
 
 
 def figures_text(stats: Stats) -> bytes:

@@ -7,9 +7,8 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mapreduce.errors import JobError, UsageError, printable
 from mapreduce.outputs.commit import NewManifest, commit
@@ -35,16 +34,14 @@ LONGEST_NAME: Final = 255 - len("..01234567.tmp")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # Path turns two slashes into one
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """The paths of the tables that were written, and notes for the user."""
 
     paths: Sequence[Path]
     notes: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(NamedTuple):
     """Where a run writes.
 
     ``directory`` is for the tables, ``rejects`` is the file for malformed lines, and ``stats`` is

@@ -14,9 +14,8 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mapreduce.errors import OutputError, printable
 
@@ -26,8 +25,7 @@ REFUSED: Final = {
 """Errors of a file system that does not support an operation, or never allows it to this user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """The number of bytes in a file, and their SHA-256 in hexadecimal digits."""
 
     size: int
@@ -37,8 +35,7 @@ class Digest:
 Digests = Mapping[Path, Digest]
 
 
-@dataclass(frozen=True, slots=True)
-class Temporary:
+class Temporary(NamedTuple):
     """A complete, synced file at ``path`` that will be renamed to ``real``.
 
     ``target`` is the path that the user gave; ``real`` is the same path without symbolic links.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.totals import Totals
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(NamedTuple):
     """The totals of some splits, the number of their lines by class, and the first malformed lines.
 
     Always ``lines == counted + skipped + malformed``. ``size`` is the number of bytes read.

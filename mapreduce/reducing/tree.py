@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from mapreduce.backends.backend import Backend, Handle, progress_of
@@ -26,15 +25,18 @@ TICK_SECONDS: Final = 0.1
 _END: Final = object()
 
 
-@dataclass(slots=True)
 class _Call:
     """A call, the level of its result, and how much of its ``size`` is ``done``."""
 
-    function: Callable[..., Partial]
-    level: int
-    arguments: tuple[Any, ...]
-    size: int = 0
-    done: int = 0
+    def __init__(
+        self,
+        function: Callable[..., Partial],
+        level: int,
+        arguments: tuple[Any, ...],
+        size: int = 0,
+    ) -> None:
+        self.function, self.level, self.arguments = function, level, arguments
+        self.size, self.done = size, 0
 
     def advance(self, reported: int) -> int:
         """Update ``done`` to the reported progress; return the increase, at least 0."""
@@ -43,12 +45,11 @@ class _Call:
         return further
 
 
-@dataclass(frozen=True, slots=True)
 class Merging:
     """Merges two partials. Raises ``LimitError`` for more than ``max_keys`` distinct keys."""
 
-    wanted: int
-    max_keys: int
+    def __init__(self, wanted: int, max_keys: int) -> None:
+        self.wanted, self.max_keys = wanted, max_keys
 
     def __str__(self) -> str:
         return "merging two partial results"

@@ -11,10 +11,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mapreduce.backends.backend import Backend, adapt_backend, can_start_processes
 from mapreduce.backends.cpus import usable_cpus
@@ -43,8 +42,7 @@ Task = Split | Batch
 Count = Callable[[Any], "Partial"]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The decisions for a run: its splits, how they are batched, and which processes count them.
 
     ``splits`` are cut when they are taken. At most ``workers`` processes count.
@@ -205,16 +203,16 @@ def adjust_plan(plan: Plan, count: Count) -> Plan:
     head = _take(plan.splits, plan.pace.parallel_threshold)
     rest = chain(head, plan.splits)
     if sum(split.cost for split in head) < plan.pace.parallel_threshold:
-        return replace(plan, splits=rest, workers=1, reason="the input turned out to be small")
+        return plan._replace(splits=rest, workers=1, reason="the input turned out to be small")
     if not _is_trial(head[0], plan.pace):
-        return replace(plan, splits=rest)
+        return plan._replace(splits=rest)
     trial = count(head[0])
     plan.tick(trial.size)
-    plan = replace(plan, splits=chain(head[1:], plan.splits), done=(trial,))
+    plan = plan._replace(splits=chain(head[1:], plan.splits), done=(trial,))
     if (trial.totals.packed_size or 0) <= MOST_PACKED * trial.size:
         return plan
     reason = "nearly every line has a new key: sending the keys between processes would take longer"
-    return replace(plan, workers=1, reason=reason)
+    return plan._replace(workers=1, reason=reason)
 
 
 def _take(splits: Iterator[Split], cost: int) -> list[Split]:

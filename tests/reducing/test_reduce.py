@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -73,7 +72,7 @@ def test_partials_merged_in_any_order_give_one_result(
 
 
 def unpacked(part: Partial) -> Partial:
-    return replace(part, totals=Totals.of(unpack(part.totals)))
+    return part._replace(totals=Totals.of(unpack(part.totals)))
 
 
 class AnyOrder(ThisProcess):
@@ -109,7 +108,7 @@ def test_any_backend_gives_the_sum_of_all_splits(
     chance: random.Random,
 ) -> None:
     backend, mapped = AnyOrder(capacity, chance), list[int]()
-    parts = [replace(part, rejects=part.rejects[:wanted]) for part in parts]
+    parts = [part._replace(rejects=part.rejects[:wanted]) for part in parts]
     done = deepcopy(parts[:trials])
 
     def mapper(task: int) -> Partial:
