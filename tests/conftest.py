@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TextIO
 
 import pytest
@@ -33,6 +34,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = ["engine_runs", "shell"]
 """Their fixtures are of several files."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled modules for the commands under test, though this Python is to write none.
+
+    Otherwise each of hundreds of commands compiles the package again, which takes longer than all
+    the rest of its start.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        cache = TemporaryDirectory(prefix="pycache-")
+        config.add_cleanup(cache.cleanup)
+        os.environ["PYTHONPYCACHEPREFIX"] = cache.name
+
 
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -96,10 +96,15 @@ def sleep(seconds: float) -> float:
     return seconds
 
 
+def wait_for(path: Path) -> None:
+    """Wait until a file is there."""
+    assert wait_until(path.exists)
+
+
 def report_slowly(number: int) -> int:
-    """Report one finished unit ``number`` times, in about a second."""
+    """Report one finished unit ``number`` times, in about a quarter of a second."""
     for _ in range(number):
-        time.sleep(1 / max(number, 1))
+        time.sleep(0.25 / max(number, 1))
         report(1)
     return number
 

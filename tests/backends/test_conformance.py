@@ -113,24 +113,27 @@ def test_wait_returns_at_once_if_nothing_is_unfinished(backend: Backend) -> None
     assert time.monotonic() - started < 30
 
 
-def test_wait_does_not_wait_for_a_long_call(backend: Backend) -> None:
+def test_wait_does_not_wait_for_a_long_call(backend: Backend, tmp_path: Path) -> None:
     if isinstance(backend, ThisProcess):
         pytest.skip("its calls run in the thread that waits")
-    started = time.monotonic()
-    handle = backend.submit(faulty.sleep, 0.6)
+    handle = backend.submit(faulty.wait_for, tmp_path / "end")
     assert list(backend.wait(0.05)) == []
-    assert time.monotonic() - started < 0.5
+    (tmp_path / "end").touch()
     await_all(backend, {handle})
 
 
-def test_calls_that_are_submitted_later_run_while_earlier_ones_do(backend: Backend) -> None:
+def test_calls_that_are_submitted_later_run_while_earlier_ones_do(
+    backend: Backend, tmp_path: Path
+) -> None:
     if backend.workers == 1:
         pytest.skip("it runs one call at a time")
-    slow, quick = backend.submit(faulty.sleep, 0.5), backend.submit(faulty.double, 2)
+    slow = backend.submit(faulty.wait_for, tmp_path / "end")
+    quick = backend.submit(faulty.double, 2)
     finished: list[Any] = []
     while not finished:
         finished += backend.wait(0.1)
     assert finished == [quick]
+    (tmp_path / "end").touch()
     await_all(backend, {slow})
 
 
@@ -203,12 +206,13 @@ def test_a_result_that_cannot_travel_is_an_error(backend: Backend) -> None:
     "What was cancelled is never returned",
     broken_by=becomes("mapreduce.backends.pool:Pool.cancel", "pass"),
 )
-def test_what_was_cancelled_is_never_returned(backend: Backend) -> None:
-    old = {backend.submit(faulty.sleep, 0.1) for _ in range(backend.capacity)}
+def test_what_was_cancelled_is_never_returned(backend: Backend, tmp_path: Path) -> None:
+    old = {backend.submit(faulty.wait_for, tmp_path / "end") for _ in range(backend.capacity)}
     backend.cancel()
     new = {backend.submit(faulty.double, number) for number in range(backend.capacity)}
+    (tmp_path / "end").touch()
     await_all(backend, new)
-    time.sleep(0.2)
+    time.sleep(0.05)
     assert list(backend.wait(0)) == []
     assert old.isdisjoint(new)
 
@@ -220,6 +224,13 @@ def test_a_run_that_was_left_early_gives_nothing_to_the_next(backend: Backend) -
     assert sorted(map_over(backend, faulty.double, [100, 101])) == [200, 202]
 
 
+@pytest.fixture
+def frequent_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a backend that is started from now on be told of progress every few milliseconds."""
+    monkeypatch.setattr("mapreduce.backends.report.PERIOD", 0.02)
+
+
+@pytest.mark.usefixtures("frequent_reports")  # before the backend starts its workers
 def test_a_call_that_reports_is_seen_to_come_further(backend: Backend) -> None:
     """A backend that does not know the progress of a call returns 0."""
     progress = progress_of(backend)
@@ -228,7 +239,7 @@ def test_a_call_that_reports_is_seen_to_come_further(backend: Backend) -> None:
         seen: dict[Any, list[int]] = {handle: [] for handle in calls}
         left = set(calls)
         while left:
-            left -= set(backend.wait(0.02))
+            left -= set(backend.wait(0.005))
             for handle in left:
                 seen[handle].append(progress(handle))
         for handle, number in calls.items():
