@@ -21,7 +21,8 @@ static int
 module_exec(PyObject *module)
 {
     if (PyModule_AddIntConstant(module, "LONGEST_KEY", LONGEST_KEY) < 0 ||
-        add_type(module, "FieldTable", &FieldTable_spec) < 0)
+        add_type(module, "FieldTable", &FieldTable_spec) < 0 ||
+        add_type(module, "ShapeTable", &ShapeTable_spec) < 0)
         return -1;
     return add_type(module, "Ranking", &Ranking_spec);
 }

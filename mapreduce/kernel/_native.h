@@ -8,6 +8,7 @@
 
 extern PyType_Spec FieldTable_spec;
 extern PyType_Spec Ranking_spec;
+extern PyType_Spec ShapeTable_spec;
 
 /* Return 0, or -1 with an exception if the data are not packed counts. */
 int check_packed(const char *data, Py_ssize_t size);

@@ -114,12 +114,6 @@ avx2_mask(__m256i low, __m256i high, uint8_t byte)
 #undef TARGET
 #undef MASK
 
-#define EIGHT(n) (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7
-#define ROW(n)                                                                  \
-    EIGHT(n), EIGHT((n) + 8), EIGHT((n) + 16), EIGHT((n) + 24), EIGHT((n) + 32), \
-        EIGHT((n) + 40), EIGHT((n) + 48), EIGHT((n) + 56)
-static const uint8_t numbers[LISTED * WINDOW] = {ROW(0), ROW(64), ROW(128), ROW(192)};
-
 #define VARIANT avx512
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi2,avx2,bmi,bmi2,popcnt,lzcnt")))
 #define MASK(p, byte) \
