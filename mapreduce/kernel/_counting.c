@@ -17,7 +17,8 @@ give_back(Counting *self)
     atomic_flag_clear_explicit(&self->taken, memory_order_release);
 }
 
-PyObject *
+/* Return the keys from a place on as a list. */
+static PyObject *
 fresh_keys(const Table *table, size_t place)
 {
     PyObject *fresh = PyList_New(0);
@@ -30,6 +31,22 @@ fresh_keys(const Table *table, size_t place)
         place += units_of(record->length, table->weights);
     }
     return fresh;
+}
+
+size_t
+first_unused(const Table *table)
+{
+    return table->used ? table->used : FIRST_PLACE;
+}
+
+PyObject *
+scan_result(const Table *table, const Lines *lines, size_t place)
+{
+    PyObject *fresh = fresh_keys(table, place);
+    if (fresh == NULL)
+        return NULL;
+    return Py_BuildValue("KKKNn", (unsigned long long)lines->lines, (unsigned long long)lines->empty,
+                         (unsigned long long)lines->misshapen, fresh, (Py_ssize_t)table->keys);
 }
 
 /* Forget one key; return the count that it had, or NULL with an exception. */

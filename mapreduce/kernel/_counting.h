@@ -2,6 +2,7 @@
 #pragma once
 #include <stdatomic.h>
 
+#include "_fields.h"
 #include "_native.h"
 
 typedef struct {
@@ -18,8 +19,12 @@ void give_back(Counting *self);
 /* Make an empty table; return NULL with an exception if the seed does not have 32 bytes. */
 Counting *new_counting(PyTypeObject *type, const char *seed, Py_ssize_t seed_size);
 
-/* Return the keys from a place on; none of them has been forgotten. */
-PyObject *fresh_keys(const Table *table, size_t place);
+/* Return the place of the next record. */
+size_t first_unused(const Table *table);
+
+/* Return what a scan has found as a tuple: lines, empty ones, misshapen ones, the keys from a place on,
+ * of which none has been forgotten, and the number of all keys. */
+PyObject *scan_result(const Table *table, const Lines *lines, size_t place);
 
 /* Set the exception for an error of the table, and return NULL. */
 PyObject *raise_error(int error);

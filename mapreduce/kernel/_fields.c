@@ -103,7 +103,7 @@ FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL)
         return NULL;
     self->scan = scan;
-    self->spec.delimiter = (uint8_t)*delimiter;
+    self->spec.delimiter = self->spec.joint = (uint8_t)*delimiter;
     if (parse_fields(&self->spec, fields, weights, width, to_end) < 0 ||
         parse_expected(&self->spec, number, expected, expected_size) < 0) {
         Py_DECREF(self);
@@ -113,23 +113,34 @@ FieldTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
+ScanFunction
+find_field_scan(const char *variant)
+{
+    return find_variant(variant);
+}
+
+int
+scan_fields(const FieldSpec *spec, ScanFunction function, Table *table, const uint8_t *block,
+            const uint8_t *end, Lines *lines)
+{
+    Scan scan = {.spec = spec, .table = table};
+    int error = scan_block(&scan, function, block, end);
+    *lines = (Lines){scan.lines, scan.empty, scan.misshapen};
+    return error;
+}
+
 /* Scan a block into a table that this call has taken. */
 static PyObject *
 scan_buffer(FieldTable *self, const uint8_t *block, Py_ssize_t size, int tell_fresh)
 {
     Table *table = &self->base.table;
-    Scan scan = {.spec = &self->spec, .table = table};
-    size_t known = table->used ? table->used : FIRST_PLACE;
+    size_t known = first_unused(table);
+    Lines lines;
+    int error;
     Py_BEGIN_ALLOW_THREADS
-    scan_block(&scan, self->scan, block, block + size);
+    error = scan_fields(&self->spec, self->scan, table, block, block + size, &lines);
     Py_END_ALLOW_THREADS
-    if (scan.error)
-        return raise_error(scan.error);
-    PyObject *fresh = fresh_keys(table, tell_fresh ? known : table->used);
-    if (fresh == NULL)
-        return NULL;
-    return Py_BuildValue("KKKNn", (unsigned long long)scan.lines, (unsigned long long)scan.empty,
-                         (unsigned long long)scan.misshapen, fresh, (Py_ssize_t)table->keys);
+    return error ? raise_error(error) : scan_result(table, &lines, tell_fresh ? known : table->used);
 }
 
 static PyObject *

@@ -2,6 +2,7 @@
  * past its end. */
 #pragma once
 #include "_batch.h"
+#include "_fields.h"
 
 enum {
     SHORT = 32,    /* bytes of the longest key that the fast scan counts */
@@ -9,26 +10,9 @@ enum {
     WINDOWS = 8,   /* windows of the longest line that the fast scan takes */
     LISTED = 4,    /* windows whose delimiters can be listed: each position fits into a byte */
     SLACK = SHORT, /* bytes after a window that the fast scan may read */
-    MAX_FIELDS = 64,
 };
 
-/* Adjacent chosen fields: they begin after delimiter `first` (0: at the start of the line) and end
- * before delimiter `last` (or at the end of the line, if it has no such delimiter). */
-typedef struct {
-    unsigned first, last;
-} Run;
-
-typedef struct {
-    uint8_t delimiter;
-    unsigned least, most;  /* number of delimiters in a well-shaped line */
-    unsigned runs, weights;
-    Run run[MAX_FIELDS];
-    Run weight[MAX_WEIGHTS];  /* one field each: a number to sum */
-    unsigned before;          /* delimiters before the field that must hold the expected bytes */
-    uint64_t expected, mask;  /* those bytes and the delimiter after them; mask 0 accepts any field */
-} FieldSpec;
-
-typedef struct {
+struct Scan {
     const FieldSpec *spec;
     Table *table;
     uint64_t lines, empty, misshapen;
@@ -37,7 +21,7 @@ typedef struct {
     size_t scratch_room;
     Batch batch;
     uint8_t keys[BATCH][SHORT * 2 + MAX_WEIGHTS * sizeof(Sum)];
-} Scan;
+};
 
 static inline void
 refuse(Scan *scan, int has_bytes)
@@ -143,13 +127,13 @@ count_slowly(Scan *scan, const uint8_t *line, const uint8_t *end)
     size_t used = 0;
     int numbers = 1, error;
     for (unsigned r = 0; r < spec->runs; r++)
-        if ((error = append_run(scan, &used, line, end, spec->run[r], spec->delimiter)) < 0)
+        if ((error = append_run(scan, &used, line, end, spec->run[r], spec->joint)) < 0)
             return error;
     size_t key = used;
     scan->scratch[used - 1] = '\n';
     for (unsigned w = 0; w < spec->weights; w++) {
         size_t from = used;
-        if ((error = append_run(scan, &used, line, end, spec->weight[w], spec->delimiter)) < 0)
+        if ((error = append_run(scan, &used, line, end, spec->weight[w], spec->joint)) < 0)
             return error;
         numbers &= read_weight_slowly(scan->scratch + from, used - 1 - from, &weights[w]);
     }

@@ -25,8 +25,6 @@ static const uint8_t numbers[LISTED * WINDOW] = {ROW(0), ROW(64), ROW(128), ROW(
 #define BODY "_variant.h"
 #include "_variants.h"
 
-typedef const uint8_t *(*ScanFunction)(Scan *, const uint8_t *, const uint8_t *);
-
 /* Scan a whole block. */
 static int
 scan_block(Scan *scan, ScanFunction fast, const uint8_t *p, const uint8_t *end)

@@ -10,6 +10,8 @@ typedef struct {
     Counting base;
     ShapeSpec spec;
     ShapeFunction scan;
+    FieldSpec plain;          /* the same values, for blocks of CSV without any quote */
+    ScanFunction plain_scan;  /* NULL if they cannot be counted as plain fields */
 } ShapeTable;
 
 static ShapeFunction
@@ -69,6 +71,24 @@ parse_choices(ShapeSpec *spec, PyObject *keys, PyObject *weights)
     return 0;
 }
 
+/* Describe the values as plain fields; return whether they are such. */
+static int
+describe_plain(FieldSpec *plain, const ShapeSpec *spec)
+{
+    *plain = (FieldSpec){.delimiter = spec->delimiter, .joint = '\n'};
+    for (unsigned k = 0; k < spec->keys; k++) {
+        Choice key = spec->key[k];
+        if (key.skip || key.ends || key.length)
+            return 0;
+        plain->run[plain->runs++] = (Run){key.place, key.place + 1};
+    }
+    for (unsigned w = 0; w < spec->weights; w++)
+        plain->weight[plain->weights++] = (Run){spec->weight[w], spec->weight[w] + 1};
+    plain->least = (spec->width ? spec->width : spec->least) - 1;
+    plain->most = spec->width ? spec->width - 1 : UINT32_MAX - 1;
+    return 1;
+}
+
 static PyObject *
 ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
@@ -97,6 +117,8 @@ ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     spec->least = least > spec->needed ? least : spec->needed;
     spec->needed = spec->needed < 5 && !strcmp(kind, "access") ? 5 : spec->needed;
     spec->width = width;
+    if (!strcmp(kind, "quoted") && describe_plain(&self->plain, spec))
+        self->plain_scan = find_field_scan(variant);
     self->base.table.weights = spec->weights;
     return (PyObject *)self;
 }
@@ -119,23 +141,31 @@ scan_shaped(ShapeScan *scan, ShapeFunction function, const uint8_t *block)
     free(scan->scratch);
 }
 
+/* Count a block: one without any quote as plain fields, if the values are whole fields of CSV. */
+static int
+scan_block(ShapeTable *self, const uint8_t *block, const uint8_t *end, Lines *lines)
+{
+    Table *table = &self->base.table;
+    if (self->plain_scan && !memchr(block, '"', (size_t)(end - block)))
+        return scan_fields(&self->plain, self->plain_scan, table, block, end, lines);
+    ShapeScan scan = {.spec = &self->spec, .table = table, .end = end};
+    scan_shaped(&scan, self->scan, block);
+    *lines = (Lines){scan.lines, scan.empty, scan.misshapen};
+    return scan.error;
+}
+
 /* Scan a block into a table that this call has taken. */
 static PyObject *
 scan_buffer(ShapeTable *self, const uint8_t *block, Py_ssize_t size, int tell_fresh)
 {
     Table *table = &self->base.table;
-    ShapeScan scan = {.spec = &self->spec, .table = table, .end = block + size};
-    size_t known = table->used ? table->used : FIRST_PLACE;
+    size_t known = first_unused(table);
+    Lines lines;
+    int error;
     Py_BEGIN_ALLOW_THREADS
-    scan_shaped(&scan, self->scan, block);
+    error = scan_block(self, block, block + size, &lines);
     Py_END_ALLOW_THREADS
-    if (scan.error)
-        return raise_error(scan.error);
-    PyObject *fresh = fresh_keys(table, tell_fresh ? known : table->used);
-    if (fresh == NULL)
-        return NULL;
-    return Py_BuildValue("KKKNn", (unsigned long long)scan.lines, (unsigned long long)scan.empty,
-                         (unsigned long long)scan.misshapen, fresh, (Py_ssize_t)table->keys);
+    return error ? raise_error(error) : scan_result(table, &lines, tell_fresh ? known : table->used);
 }
 
 static PyObject *

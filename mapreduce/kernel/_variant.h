@@ -88,7 +88,7 @@ NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
             }
             memcpy(out, from, SHORT);
             out += length;
-            *out++ = delimiter;
+            *out++ = spec->joint;
         }
         memset(out - 1, 0, SHORT);
         uint32_t size = (uint32_t)(out - key) - 1;

@@ -101,6 +101,12 @@ class Quoted:
 
     delimiter: bytes
 
+    def __post_init__(self) -> None:
+        if len(self.delimiter) != 1 or self.delimiter in b'\r\n"':
+            raise ValueError(
+                f"the delimiter must be one byte other than a quote or a line end: {self.delimiter!r}"
+            )
+
     @property
     def native(self) -> tuple[str, bytes, int]:
         return "quoted", self.delimiter, 1
