@@ -104,7 +104,7 @@ class Quoted:
     def __post_init__(self) -> None:
         if len(self.delimiter) != 1 or self.delimiter in b'\r\n"':
             raise ValueError(
-                f"the delimiter must be one byte other than a quote or a line end: {self.delimiter!r}"
+                f"the delimiter must be one byte, no quote and no line end: {self.delimiter!r}"
             )
 
     @property
