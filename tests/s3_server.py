@@ -49,6 +49,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
     """Passes requests on to the S3 server unless a fault matches them."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer may wait 40 ms for the client to acknowledge
 
     def log_message(self, *_args: object) -> None:
         """Say nothing."""

@@ -233,7 +233,7 @@ def survive_kills(start_method: str, kills: int, directory: Path) -> dict[str, i
         "mapreduce.backends.pool:Pool._requeue_task_of", "self._waiting.appendleft(task)", "pass"
     ),
 )
-@pytest.mark.parametrize(("method", "kills"), [("fork", 30), ("forkserver", 10), ("spawn", 10)])
+@pytest.mark.parametrize(("method", "kills"), [("fork", 12), ("forkserver", 6), ("spawn", 6)])
 def test_every_run_is_exact_while_workers_are_killed(
     method: str, kills: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -58,8 +58,7 @@ def is_summary(lines: list[str], number: int) -> bool:
     return len(lines) == 2 and lines[0].startswith(f"{number} lines in ") and "B/s]" not in lines[0]
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("columns", [30, 80])
+@pytest.mark.parametrize(("workers", "columns"), [("1", 80), ("2", 30)])
 def test_a_bar_goes_to_its_end_and_is_gone(
     logs: list[str], tmp_path: Path, workers: str, columns: int
 ) -> None:
@@ -77,8 +76,7 @@ def test_a_bar_goes_to_its_end_and_is_gone(
     "Ctrl-C leaves one line and no bar",
     broken_by=change("mapreduce.cli.bar:Bar.status_printer", "len(text)", "0"),
 )
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("columns", [30, 80])
+@pytest.mark.parametrize(("workers", "columns"), [("1", 80), ("2", 30)])
 def test_ctrl_c_leaves_one_line(
     logs: list[str], tmp_path: Path, workers: str, columns: int
 ) -> None:
@@ -137,15 +135,14 @@ def test_the_bar_of_a_stream_has_no_end(logs: list[str], tmp_path: Path) -> None
     assert is_summary(lines, LINES + 20)
 
 
-@pytest.mark.parametrize(
-    "variable",
-    [("TQDM_NCOLS", "abc"), ("TQDM_ASCII", "x"), ("TQDM_MININTERVAL", "often"), ("TQDM_UNIT", "")],
-    ids="=".join,
-)
-def test_no_setting_of_tqdm_stops_a_run(
-    logs: list[str], tmp_path: Path, variable: tuple[str, str]
-) -> None:
-    with slow(tmp_path, "a.log", variables=[variable]) as shown:
+def test_no_setting_of_tqdm_stops_a_run(logs: list[str], tmp_path: Path) -> None:
+    settings = {
+        "TQDM_NCOLS": "abc",
+        "TQDM_ASCII": "x",
+        "TQDM_MININTERVAL": "often",
+        "TQDM_UNIT": "",
+    }
+    with slow(tmp_path, "a.log", variables=settings) as shown:
         code, lines = shown.finish()
     assert re.search(BAR, shown.seen)
     assert code == 0
