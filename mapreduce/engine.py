@@ -177,7 +177,7 @@ def _keywords(function: Callable[[Job, Inputs, Options], Any]) -> Callable[..., 
     """Return a function that takes the options as keywords; its docstring describes each one."""
 
     def with_keywords(job: Job, inputs: Inputs, /, **options: Any) -> Any:
-        _check_job(job)
+        check_job(job)
         _check_keywords(options)
         return function(job, inputs, Options(**options))
 
@@ -197,7 +197,7 @@ def _help_lines() -> Iterator[str]:
         yield f"``{name}``: {option.help}{f' Default: {option.default}.' if option.default else ''}"
 
 
-def _check_job(job: object) -> None:
+def check_job(job: object) -> None:
     """Raise ``UsageError`` for what is no job, as the function that makes one is not."""
     if isinstance(job, Job):
         missing = [name for name in ("mapper", "outputs") if not hasattr(job, name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -137,6 +138,7 @@ class JobError(MapReduceError):
 class TaskError(MapReduceError):
     """The code of the job raised an exception; the text names the file and line of that code.
 
+    That is the innermost line of the job's own file, even if a library that it called has raised.
     The traceback from the worker is a note of this error.
     """
 
@@ -145,16 +147,33 @@ class TaskError(MapReduceError):
         """Return the error for a job's exception; ``where`` is the file and byte of the data."""
         lines = traceback.format_exception_only(error)
         summary = next(line for line in lines if not line.startswith(" ")).strip()
-        frames = traceback.extract_tb(error.__traceback__)
-        code = f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
-        failure = cls(f"{where}: the job failed{code}: {summary}")
-        failure.add_note("".join(traceback.format_exception(error)).rstrip())
+        line = _job_line(traceback.extract_tb(error.__traceback__))
+        code = f" in {line.filename}, line {line.lineno}" if line else ""
+        failure = cls(f"{where}: the job failed{code}: {_without_module(summary, error)}")
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        failure.add_note(_without_module(trace, error))
         return failure
 
     @property
     def trace(self) -> str:
         """The traceback from the worker."""
         return "\n".join(self.__notes__)
+
+
+def _job_line(frames: Sequence[traceback.FrameSummary]) -> traceback.FrameSummary | None:
+    """Return the innermost line of the first file that is neither ours nor Python's importer."""
+    own = str(Path(__file__).parent)
+    jobs = f"{own}{os.sep}jobs{os.sep}"
+    not_job = (f"{own}{os.sep}", "<frozen ")
+    files = [frame.filename for frame in frames]
+    of_job = [one for one in files if not one.startswith(not_job) or one.startswith(jobs)]
+    wanted = (of_job or files[-1:])[:1]
+    return next((frame for frame in reversed(frames) if frame.filename in wanted), None)
+
+
+def _without_module(text: str, error: BaseException) -> str:
+    """Leave out the module before the name of an exception's class: a line of its file is shown."""
+    return re.sub(rf"^{re.escape(type(error).__module__)}\.", "", text, flags=re.MULTILINE)
 
 
 class WorkerLostError(MapReduceError):

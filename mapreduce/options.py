@@ -171,6 +171,13 @@ class Options:
             "How to start processes.", default="the best for this platform", check=_start_method
         ),
     ] = None
+    inline: Annotated[
+        bool,
+        Option(
+            "Count in this process alone, however large the input, and show no progress bar, so "
+            "that print and breakpoint() work in the job's code."
+        ),
+    ] = False
     progress: Annotated[
         Tick | None,
         Option(
@@ -218,6 +225,10 @@ class Options:
         if self.backend is not None and (self.workers, self.start_method) != (None, None):
             others = f"{named('workers')} and {named('start_method')}"
             raise UsageError(f"a backend has its own workers: leave out {others}")
+        if self.backend is not None and self.inline:
+            raise UsageError(
+                f"{named('inline', True)} counts in this process: leave out the backend"
+            )
 
     @property
     def tick(self) -> Tick:

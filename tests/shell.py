@@ -56,6 +56,14 @@ class Shell:
         self, *arguments: str, program: Sequence[str] = MODULE, **streams: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run the real command; nothing that it prints may be a traceback."""
+        done = self.run_with_traceback(*arguments, program=program, **streams)
+        assert "Traceback" not in (done.stderr or "")
+        return done
+
+    def run_with_traceback(
+        self, *arguments: str, program: Sequence[str] = MODULE, **streams: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real command, which may print a traceback."""
         unnamed: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         if "input" not in streams:
             unnamed["stdin"] = subprocess.DEVNULL
@@ -68,7 +76,6 @@ class Shell:
             errors="surrogateescape",
             **unnamed | streams,
         )
-        assert "Traceback" not in (done.stderr or "")
         return done
 
     def write(self, **files: str) -> None:

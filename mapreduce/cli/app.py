@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -57,8 +58,11 @@ def _told(name: str, error: MapReduceError, arguments: Sequence[str]) -> Iterato
     if isinstance(error, MalformedError | NothingCountedError):
         yield from malformed_lines(error.rejects, error.malformed)
     kind = "" if isinstance(error, Stopped) else "error: "
-    hint = " (--debug shows the traceback)" if isinstance(error, TaskError) else ""
-    yield f"{name}: {kind}{error.for_command_line()}{'' if '--debug' in arguments else hint}"
+    trace, debug = getattr(error, "__notes__", ()), "--debug" in arguments
+    if debug and not isinstance(error, TaskError):  # then the run has shown it
+        yield from trace
+    hint = " (--debug shows the traceback)" if trace and not debug else ""
+    yield f"{name}: {kind}{error.for_command_line()}{hint}"
 
 
 def _app(stop: StopRequest) -> typer.Typer:
@@ -66,10 +70,22 @@ def _app(stop: StopRequest) -> typer.Typer:
         """Loads a job only when it is named."""
 
         def list_commands(self, ctx: Any) -> list[str]:
-            return [*super().list_commands(ctx), *(name for name, _summary in list_built_in())]
+            return [
+                "run",
+                *super().list_commands(ctx),
+                *(name for name, _summary in list_built_in()),
+            ]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
-            return super().get_command(ctx, cmd_name) or _job_command(cmd_name, stop)
+            if cmd_name == "run":
+                from mapreduce.cli.file_command import run_command  # noqa: PLC0415 - start-up counts
+
+                return run_command(stop)
+            found = super().get_command(ctx, cmd_name) or _job_command(cmd_name, stop)
+            if found is None:
+                known = [*super().list_commands(ctx), "run", *(name for name, _ in list_jobs())]
+                raise UsageError(_no_such_command(cmd_name, known))
+            return found
 
     app = typer.Typer(
         cls=JobGroup,
@@ -79,6 +95,17 @@ def _app(stop: StopRequest) -> typer.Typer:
     app.callback()(_root)
     app.command("jobs", cls=PlainCommand)(_jobs)
     return app
+
+
+def _no_such_command(name: str, known: Sequence[str]) -> str:
+    """Say what may have been meant by the name of a command that does not exist."""
+    if Path(name).is_file():
+        return f"a job file is run by: mapreduce run {printable(name)}"
+    import difflib  # noqa: PLC0415 - start-up counts
+
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else " (mapreduce jobs lists the jobs)"
+    return f"there is no command or job {name!r}{hint}"
 
 
 def _root(

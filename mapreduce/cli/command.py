@@ -7,7 +7,7 @@ The annotation of a parameter describes the option, so that a job need not impor
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
@@ -72,16 +72,22 @@ def make_command(name: str, factory: Factory, run: RunJob) -> Any:
     command.__doc__ = inspect.getdoc(factory)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=PlainCommand)(command)
-    return get_command(app)
+    made = get_command(app)
+    _refuse_equal_spellings(made, {parameter.name for parameter in own})
+    return made
 
 
 def inspect_parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
-    """Return the parameters of a function as keywords, their annotations evaluated."""
-    signature = inspect.signature(function, eval_str=True)
-    return [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in signature.parameters.values()
-    ]
+    """Return the parameters of a function as keywords, their annotations evaluated.
+
+    Raises ``TypeError`` for a parameter that cannot be given as a keyword.
+    """
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    for parameter in parameters:
+        if parameter.kind not in by_name:
+            raise TypeError(f"the parameter {parameter.name!r} has no name to be an option by")
+    return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
 
 
 def _own_option(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -135,10 +141,23 @@ def _typed(kind: Any) -> Any:
 
 
 def _refuse_clashes(own: Sequence[inspect.Parameter], common: Sequence[inspect.Parameter]) -> None:
-    taken = {"inputs", "file", *(parameter.name for parameter in common)}
+    taken = {"inputs", "file", "help", *(parameter.name for parameter in common)}
     clashes = sorted(taken & {parameter.name for parameter in own})
     if clashes:
         raise TypeError(f"{_long(clashes[0])} is an option of every job; rename the parameter")
+
+
+def _refuse_equal_spellings(command: Any, own: Collection[str]) -> None:
+    """Raise ``TypeError`` for an option of a job that is typed like another, such as ``-o``."""
+    taken: dict[str, str] = {}
+    for parameter in sorted(command.params, key=lambda one: one.name in own):
+        for text in [*parameter.opts, *parameter.secondary_opts]:
+            if text in taken:
+                whose = "this job" if taken[text] in own else "every job"
+                raise TypeError(
+                    f"{text} of {parameter.name!r} is an option of {whose}, too; rename it"
+                )
+            taken[text] = parameter.name
 
 
 def _long(name: str) -> str:

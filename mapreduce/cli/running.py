@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from mapreduce.cli.command import Shown
 from mapreduce.cli.progress import progress_bar, size_of_all
 from mapreduce.cli.signals import StopRequest
 from mapreduce.cli.summary import summary
 from mapreduce.counted import print_result
-from mapreduce.engine import count_and_write, explain_with, find_inputs
-from mapreduce.errors import MapReduceError, TaskError
+from mapreduce.engine import check_job, count_and_write, explain_with, find_inputs
+from mapreduce.errors import MapReduceError, TaskError, UsageError
 from mapreduce.job import Job
 from mapreduce.options import Options
 
@@ -34,7 +36,8 @@ def run_job(
         if shown.explain:
             print(*explain_with(job, sources, options), sep="\n")
             return
-        with progress_bar(stop, size_of_all(sources), shown=_wants_bar(shown)) as progress:
+        wants_bar = _wants_bar(shown) and not options.inline
+        with progress_bar(stop, size_of_all(sources), shown=wants_bar) as progress:
             result = count_and_write(job, sources, replace(options, progress=progress))
     except TaskError as error:
         if shown.debug:
@@ -46,13 +49,30 @@ def run_job(
 
 
 def build_job(name: str, build: Callable[[], Job]) -> Job:
-    """Build the job; raise ``TaskError`` for an exception of its factory."""
+    """Build the job; raise ``TaskError`` for an exception of its factory.
+
+    Raises ``UsageError`` if the factory returns anything but a complete job.
+    """
     try:
-        return build()
+        job: object = build()
     except MapReduceError:
         raise
     except (Exception, SystemExit) as error:
         raise TaskError.of(f"the job {name}", error) from error
+    if not isinstance(job, Job):
+        raise UsageError(
+            f"the job {name}{line_of(build)}: the function returns {job!r:.60}, and must return a "
+            "Job, such as KeyCount(...)"
+        )
+    check_job(job)
+    return job
+
+
+def line_of(factory: Callable[..., object]) -> str:
+    """Return ``, line N`` if it is known in which line of its file a factory begins."""
+    function = factory.func if isinstance(factory, partial) else factory
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f", line {code.co_firstlineno}" if code else ""
 
 
 def _wants_bar(shown: Shown) -> bool:

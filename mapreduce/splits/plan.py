@@ -71,7 +71,7 @@ class Plan(NamedTuple):
         """Whether this process itself counts everything.
 
         It does not if the caller has given a backend. Nor does it if a source is in S3, because a
-        signal cannot interrupt a process that waits for a server.
+        signal cannot interrupt a process that waits for a server, unless the run is inline.
         """
         return self.workers == 1 and self.backend is None and not self.needs_workers
 
@@ -88,14 +88,14 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
     """
     pace = pace_of(job.mapper)
     remote = any(source.store.has_threads for source in sources)
-    if remote and options.start_method == "fork":
+    if remote and options.start_method == "fork" and not options.inline:
         method = named("start_method", "fork")
         raise UsageError(f"{method} cannot be used with s3://, whose client starts threads")
     backend = None if options.backend is None else adapt_backend(options.backend)
     _check_local_files(sources, options, backend)
     sources = choose_mappers(sources, partial(_mapper_for, job), options.tick)
-    stuck = None if backend else _why_one_process(job, options, remote=remote)
-    most = 1 if stuck else _most_workers(options, backend)
+    stuck = None if backend or options.inline else _why_one_process(job, options, remote=remote)
+    most = 1 if stuck or options.inline else _most_workers(options, backend)
     costs = [source.cost for source in sources]
     cost = sum(pace.parallel_threshold if one is None else one for one in costs)
     small = cost < pace.parallel_threshold and not remote and options.backend is None
@@ -107,7 +107,7 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         pace,
         workers,
         may_count_here=not remote and backend is None,
-        needs_workers=remote,
+        needs_workers=remote and not options.inline,
         batch_cost=1 if options.split_size else max(SMALLEST_SPLIT, share),
         reason=_reason(small, stuck, most, options),
         notes=() if small or not stuck else (f"counted in one process: {stuck}",),
@@ -161,6 +161,8 @@ def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
 def _reason(small: bool, stuck: str | None, most: int, options: Options) -> str:
     if options.backend is not None:
         return "the caller's backend counts"
+    if options.inline:
+        return "the run is inline, so that print and breakpoint() work in the job's code"
     if small:
         return "the input is small: starting processes would cost more than it saves"
     if stuck:
