@@ -2,13 +2,12 @@
  * past its end. */
 #pragma once
 #include "_batch.h"
+#include "_window.h"
 #include "_fields.h"
 
 enum {
     SHORT = 32,    /* bytes of the longest key that the fast scan counts */
-    WINDOW = 64,   /* bytes that are examined together */
     WINDOWS = 8,   /* windows of the longest line that the fast scan takes */
-    LISTED = 4,    /* windows whose delimiters can be listed: each position fits into a byte */
     SLACK = SHORT, /* bytes after a window that the fast scan may read */
 };
 

@@ -13,15 +13,6 @@
 #pragma once
 #include "_line.h"
 
-#if defined(__x86_64__)
-/* The numbers of the bytes of the windows that LIST lists. */
-#define EIGHT(n) (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7
-#define ROW(n)                                                                  \
-    EIGHT(n), EIGHT((n) + 8), EIGHT((n) + 16), EIGHT((n) + 24), EIGHT((n) + 32), \
-        EIGHT((n) + 40), EIGHT((n) + 48), EIGHT((n) + 56)
-static const uint8_t numbers[LISTED * WINDOW] = {ROW(0), ROW(64), ROW(128), ROW(192)};
-#endif
-
 #define BODY "_variant.h"
 #include "_variants.h"
 

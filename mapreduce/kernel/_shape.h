@@ -7,9 +7,9 @@
 #pragma once
 #include "_batch.h"
 #include "_value.h"
+#include "_window.h"
 
 enum {
-    WINDOW = 64,        /* bytes that are examined together */
     MAX_CHOSEN = 64,    /* values in a key */
     ARENA = 1 << 14,    /* bytes of keys that wait to be counted */
     SMALL = 32,         /* bytes of a value that is copied without a loop */

@@ -145,15 +145,6 @@ typedef struct {
 
 typedef enum { QUOTED, ACCESS, BLANKS } Kind;
 
-/* Return for each bit the xor of itself and all bits below it. */
-static inline uint64_t
-prefix_xor(uint64_t bits)
-{
-    for (unsigned shift = 1; shift < 64; shift *= 2)
-        bits ^= bits << shift;
-    return bits;
-}
-
 static inline uint64_t
 all_or_none(uint64_t bit)
 {

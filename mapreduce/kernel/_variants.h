@@ -3,6 +3,7 @@
  *   NAME(x)                        x with the name of the variant in front
  *   TARGET                         the attribute that lets the compiler use the variant's instructions
  *   MASK(p, byte)                  a bit for each of the 64 bytes at p that is equal to a byte
+ *   MATCH(p, bits, byte)           a bit for each of the 64 bytes at p whose `bits` are equal to a byte
  *   POPCOUNT(m), LOWEST(m)         the number of set bits; the position of the lowest set bit
  *   NTH(m, k)                      the position of the k-th set bit from below, k from 1
  *   LIST(out, m, window)           optional: for each set bit, write its position + 64 * window to
@@ -36,11 +37,12 @@ equal_bits(uint64_t word, uint64_t pattern)
 }
 
 static inline uint64_t
-portable_mask(const uint8_t *p, uint8_t byte)
+portable_match(const uint8_t *p, uint8_t bits, uint8_t byte)
 {
-    uint64_t pattern = UINT64_C(0x0101010101010101) * byte, mask = 0;
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t pattern = each * byte, kept = each * bits, mask = 0;
     for (unsigned i = 0; i < 8; i++) {
-        mask |= equal_bits(little_endian(p + 8 * i), pattern) << (8 * i);
+        mask |= equal_bits(little_endian(p + 8 * i) & kept, pattern) << (8 * i);
     }
     return mask;
 }
@@ -55,7 +57,8 @@ portable_nth(uint64_t mask, unsigned k)
 
 #define VARIANT portable
 #define TARGET
-#define MASK(p, byte) portable_mask((p), (byte))
+#define MASK(p, byte) portable_match((p), 0xff, (byte))
+#define MATCH(p, bits, byte) portable_match((p), (bits), (byte))
 #define POPCOUNT(m) ((unsigned)__builtin_popcountll(m))
 #define LOWEST(m) ((unsigned)__builtin_ctzll(m))
 #define NTH(m, k) portable_nth((m), (k))
@@ -63,29 +66,47 @@ portable_nth(uint64_t mask, unsigned k)
 #undef VARIANT
 #undef TARGET
 #undef MASK
+#undef MATCH
 
 #if defined(__aarch64__)
 /* NEON has no movemask instruction: keep one bit of each byte, then add neighbours three times. */
 static inline uint64_t
-neon_mask(const uint8_t *p, uint8_t byte)
+neon_movemask(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d)
 {
     const uint8x16_t bits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-    const uint8x16_t pattern = vdupq_n_u8(byte);
-    uint8x16_t a = vandq_u8(vceqq_u8(vld1q_u8(p), pattern), bits);
-    uint8x16_t b = vandq_u8(vceqq_u8(vld1q_u8(p + 16), pattern), bits);
-    uint8x16_t c = vandq_u8(vceqq_u8(vld1q_u8(p + 32), pattern), bits);
-    uint8x16_t d = vandq_u8(vceqq_u8(vld1q_u8(p + 48), pattern), bits);
-    uint8x16_t sum = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
+    uint8x16_t low = vpaddq_u8(vandq_u8(a, bits), vandq_u8(b, bits));
+    uint8x16_t high = vpaddq_u8(vandq_u8(c, bits), vandq_u8(d, bits));
+    uint8x16_t sum = vpaddq_u8(low, high);
     return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sum, sum)), 0);
+}
+
+static inline uint64_t
+neon_mask(const uint8_t *p, uint8_t byte)
+{
+    const uint8x16_t pattern = vdupq_n_u8(byte);
+    return neon_movemask(vceqq_u8(vld1q_u8(p), pattern), vceqq_u8(vld1q_u8(p + 16), pattern),
+                         vceqq_u8(vld1q_u8(p + 32), pattern), vceqq_u8(vld1q_u8(p + 48), pattern));
+}
+
+static inline uint64_t
+neon_match(const uint8_t *p, uint8_t bits, uint8_t byte)
+{
+    const uint8x16_t pattern = vdupq_n_u8(byte), kept = vdupq_n_u8(bits);
+    return neon_movemask(vceqq_u8(vandq_u8(vld1q_u8(p), kept), pattern),
+                         vceqq_u8(vandq_u8(vld1q_u8(p + 16), kept), pattern),
+                         vceqq_u8(vandq_u8(vld1q_u8(p + 32), kept), pattern),
+                         vceqq_u8(vandq_u8(vld1q_u8(p + 48), kept), pattern));
 }
 
 #define VARIANT neon
 #define TARGET
 #define MASK(p, byte) neon_mask((p), (byte))
+#define MATCH(p, bits, byte) neon_match((p), (bits), (byte))
 #include BODY
 #undef VARIANT
 #undef TARGET
 #undef MASK
+#undef MATCH
 #endif
 
 #if defined(__x86_64__)
@@ -109,15 +130,23 @@ avx2_mask(__m256i low, __m256i high, uint8_t byte)
 #define MASK(p, byte)                                          \
     avx2_mask(_mm256_loadu_si256((const __m256i *)(p)),        \
               _mm256_loadu_si256((const __m256i *)((p) + 32)), (byte))
+#define KEPT(p, bits) \
+    _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(p)), _mm256_set1_epi8((char)(bits)))
+#define MATCH(p, bits, byte) avx2_mask(KEPT((p), (bits)), KEPT((p) + 32, (bits)), (byte))
 #include BODY
 #undef VARIANT
 #undef TARGET
 #undef MASK
+#undef MATCH
 
 #define VARIANT avx512
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi2,avx2,bmi,bmi2,popcnt,lzcnt")))
 #define MASK(p, byte) \
     _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(byte)))
+#define MATCH(p, bits, byte)                                                                   \
+    _mm512_cmpeq_epi8_mask(                                                                    \
+        _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(bits))),               \
+        _mm512_set1_epi8((char)(byte)))
 #define LIST(out, m, window)                                                           \
     _mm512_storeu_si512((out), _mm512_maskz_compress_epi8(                             \
                                    (m), _mm512_loadu_si512(&numbers[WINDOW * (window)])))
