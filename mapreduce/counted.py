@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mapreduce import __version__, kernel
 from mapreduce.errors import MalformedError, MapReduceError, NothingCountedError, TaskError
-from mapreduce.formats.guess import looks_like
 from mapreduce.inputs.sources import Sources, growth
 from mapreduce.job import Job
 from mapreduce.options import Options
-from mapreduce.outputs.rejects import Spool
 from mapreduce.outputs.standard_output import STANDARD_OUTPUT, print_figures, print_table
 from mapreduce.outputs.stats import Clock, Stats, figures_text
 from mapreduce.outputs.table import Table
@@ -19,6 +17,9 @@ from mapreduce.outputs.targets import Saved, Targets, check_tables
 from mapreduce.reducing.partial import Partial
 from mapreduce.result import Result
 from mapreduce.splits.plan import Plan
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Spool
 
 
 class Counted(NamedTuple):
@@ -84,6 +85,8 @@ class Counted(NamedTuple):
 
     def _advice(self) -> str:
         """Return sentences that say what the first malformed line looks like and what to try."""
+        from mapreduce.formats.guess import looks_like  # noqa: PLC0415 - for a run that fails
+
         rejects = self.total.rejects
         look = looks_like(rejects[0].excerpt) if rejects else ""
         looks = f" The first one looks like {look}." if look else ""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
 
 from mapreduce.backends.backend import Backend
 from mapreduce.backends.this_process import ThisProcess
@@ -29,15 +29,16 @@ from mapreduce.mapping.mapper import Mapper
 from mapreduce.mapping.task import MapSettings, forget_combiners, map_splits, map_task
 from mapreduce.options import Options, options_of
 from mapreduce.outputs.manifest import own_outputs
-from mapreduce.outputs.rejects import Spool
 from mapreduce.outputs.standard_output import STANDARD_OUTPUT, check_one_table
 from mapreduce.outputs.stats import Clock
 from mapreduce.outputs.targets import Targets, check_names
 from mapreduce.reducing import tree
 from mapreduce.reducing.partial import Partial
 from mapreduce.result import Result
-from mapreduce.splits.explain import explain
 from mapreduce.splits.plan import Plan, adjust_plan, make_plan
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Spool
 
 SHOWN: Final = 10
 """Malformed lines that a run reports with their place."""
@@ -170,6 +171,8 @@ def _ticked_already(_task: object) -> int:
 
 def explain_with(job: Job, inputs: Inputs, options: Options) -> Iterator[str]:
     """Yield lines that describe what a run would do and why; count nothing."""
+    from mapreduce.splits.explain import explain  # noqa: PLC0415 - only for --explain
+
     return explain(make_plan(find_inputs(job, inputs, options), job, options))
 
 

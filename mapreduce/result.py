@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mapreduce.outputs.rejects import Reject
 from mapreduce.outputs.stats import Stats
 from mapreduce.outputs.table import Table
 from mapreduce.reducing.totals import Totals
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Reject
 
 
 @dataclass(frozen=True)

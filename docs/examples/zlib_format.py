@@ -1,7 +1,8 @@
 """A format: text that zlib has compressed (RFC 1950), as ``pigz -z`` writes it.
 
 The engine refuses such files by name. To read them, put this file into ``mapreduce/formats`` and
-``Zlib()`` into the tuple ``FORMATS`` in ``mapreduce/formats/table.py``, before the refused formats.
+the row ``(b"x", Zlib)`` into ``FORMATS`` in ``mapreduce/formats/table.py``: these files begin with
+``x``.
 """
 
 import zlib
@@ -15,7 +16,6 @@ class Zlib(Compressed):
     """zlib. The base class does the rest: a codec says how its data begins and what decodes it."""
 
     name: ClassVar[str] = "zlib"  # type: ignore[misc]
-    first_bytes: ClassVar[bytes | None] = b"x"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith((b"x\x01", b"x\x9c", b"x\xda"))

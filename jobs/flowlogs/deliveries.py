@@ -16,15 +16,12 @@ from typing import Final, NamedTuple
 
 from mapreduce import UsageError, named, printable
 
-_PLAIN: Final = re.compile(
-    r"(?:^|/)AWSLogs/(?:o-\w+/)?(?P<account>\d+)/(?:[^/]+/(?:(?P<region>[a-z][a-z0-9-]*)/"
-    r"(?:(?P<year>\d{4})/(?:(?P<month>\d\d)/(?:(?P<day>\d\d)/(?:(?P<hour>\d\d)/)?)?)?)?)?)?",
-    re.ASCII,
+_PLAIN: Final = (
+    r"(?a)(?:^|/)AWSLogs/(?:o-\w+/)?(?P<account>\d+)/(?:[^/]+/(?:(?P<region>[a-z][a-z0-9-]*)/"
+    r"(?:(?P<year>\d{4})/(?:(?P<month>\d\d)/(?:(?P<day>\d\d)/(?:(?P<hour>\d\d)/)?)?)?)?)?)?"
 )
-_HIVE: Final = re.compile(r"(?:^|/)(?:aws-)?(account-id|region|year|month|day|hour)=([^/]+)(?=/)")
-_NAME: Final = re.compile(
-    r"(?:^|/)(\d{12})_[a-z]+_([a-z0-9-]+)_[^/]*_(\d{8}T\d{4})Z_[^/]*$", re.ASCII
-)
+_HIVE: Final = r"(?:^|/)(?:aws-)?(account-id|region|year|month|day|hour)=([^/]+)(?=/)"
+_NAME: Final = r"(?a)(?:^|/)(\d{12})_[a-z]+_([a-z0-9-]+)_[^/]*_(\d{8}T\d{4})Z_[^/]*$"
 _NO_TIME: Final = timedelta(0)
 _DAY: Final = timedelta(days=1)
 _WRITE_TEST: Final = "aws-logs-write-test"
@@ -124,12 +121,12 @@ def _time(option: str, text: str | None) -> datetime | None:
 
 def delivery_info(path: str) -> DeliveryInfo:
     """Return what a path, or the beginning of a path up to a ``/``, says about a log."""
-    if name := _NAME.search(path):
+    if name := re.search(_NAME, path):
         moment = _moment(name[3])
         if moment:
             return DeliveryInfo(name[1], name[2], moment, moment + timedelta(microseconds=1))
-    parts = dict(_HIVE.findall(path))
-    if plain := _PLAIN.search(path):
+    parts = dict(re.findall(_HIVE, path))
+    if plain := re.search(_PLAIN, path):
         parts |= {key: value for key, value in plain.groupdict().items() if value is not None}
     start, end = _span([parts.get(unit) for unit in ("year", "month", "day", "hour")])
     account = parts.get("account") or parts.get("account-id")

@@ -27,7 +27,7 @@ Pair: TypeAlias = tuple[int, int]
 
 OnConflict: TypeAlias = Literal["error", "first", "last"]
 
-_QUOTED: Final = re.compile(r'(^|,)[ \t]*("(?:[^"]|"")*")[ \t]*(?=,|\r?$)', re.MULTILINE)
+_QUOTED: Final = r'(?m)(^|,)[ \t]*("(?:[^"]|"")*")[ \t]*(?=,|\r?$)'
 
 
 class _BadRow(ValueError):  # noqa: N818 - one of many, gathered into one UsageError
@@ -106,7 +106,7 @@ def _text(path: Path) -> str:
 def _rows(text: str, bad: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
     """Yield (first line's number, values) for each row; add rows that are no CSV to ``bad``."""
     if '"' in text:  # a strict reader refuses blanks around quoted values
-        text = _QUOTED.sub(r"\1\2", text)
+        text = re.sub(_QUOTED, r"\1\2", text)
     reader = csv.reader(io.StringIO(text, newline="\n"), strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + 1

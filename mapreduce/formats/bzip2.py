@@ -15,7 +15,6 @@ class Bzip2(Compressed):
     """Members of bzip2. Zero bytes may follow each member, as in gzip."""
 
     name: ClassVar[str] = "bzip2"  # type: ignore[misc]
-    first_bytes: ClassVar[bytes | None] = b"B"
 
     def recognises(self, head: bytes, /) -> bool:
         return bool(_MEMBER.match(head))

@@ -87,14 +87,12 @@ class Block(NamedTuple):
 class Format:
     """A format of inputs. It is a frozen value, which is pickled with each of its sources.
 
-    ``first_bytes`` holds each byte that may be the first of an input, or is ``None`` if any may.
     ``cost`` is how many bytes of plain text take as long as one byte of this format. ``is_plain``
     says that the bytes are the text itself, so that offsets in both are equal. ``position_unit``
     is what the position of a line counts: bytes or rows.
     """
 
     name: str
-    first_bytes: ClassVar[bytes | None] = None
     cost: ClassVar[int] = 1
     is_plain: ClassVar[bool] = False
     position_unit: ClassVar[str] = "byte"

@@ -19,7 +19,6 @@ class Gzip(Compressed):
     """Members of gzip. Zero bytes may follow each member."""
 
     name: ClassVar[str] = "gzip"  # type: ignore[misc]
-    first_bytes: ClassVar[bytes | None] = b"\x1f"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\x1f\x8b")

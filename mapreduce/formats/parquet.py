@@ -37,7 +37,6 @@ class Parquet(Format):
 
     name: ClassVar[str] = "Parquet"  # type: ignore[misc]
     cost: ClassVar[int] = 16
-    first_bytes: ClassVar[bytes | None] = b"P"
     position_unit: ClassVar[str] = "row"
 
     def recognises(self, head: bytes, /) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 
 from mapreduce.errors import UsageError
 from mapreduce.formats.format import HEAD, Format, Head
-from mapreduce.formats.zstd import behind_skippable
+from mapreduce.formats.skippable import behind_skippable
 
 _CHECKSUM: Final = slice(148, 156)
 """The bytes of a tar header that hold its checksum (POSIX, "pax")."""
@@ -37,9 +37,9 @@ class Refused(Format):
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(self.magics) or (self.check is not None and self.check(head))
 
-    @property
-    def first_bytes(self) -> bytes | None:  # type: ignore[override]  # each row has its own
-        return None if self.check else bytes({magic[0] for magic in self.magics})
+    def may_begin_with(self, first: int) -> bool:
+        """Return whether an input of this format may have this first byte."""
+        return self.check is not None or first in {magic[0] for magic in self.magics}
 
     def inspect(self, name: str, _head: Head, /) -> tuple[int, bytes | None]:
         raise UsageError(f"{name}: is {self.name}; {self.remedy}")

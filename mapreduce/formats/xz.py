@@ -12,7 +12,6 @@ class Xz(Compressed):
     """Streams of xz. Zero bytes may follow each stream."""
 
     name: ClassVar[str] = "xz"  # type: ignore[misc]
-    first_bytes: ClassVar[bytes | None] = b"\xfd"
 
     def recognises(self, head: bytes, /) -> bool:
         return head.startswith(b"\xfd7zXZ\0")

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from mapreduce.errors import UsageError, install_hint
 from mapreduce.formats.compressed import Compressed, Decoder
+from mapreduce.formats.skippable import behind_skippable, is_skippable
 
 LARGEST_WINDOW: Final = 1 << 27
 """Bytes of the largest window that is accepted; the same as the default of ``zstd -d``."""
@@ -21,17 +22,16 @@ class Zstd(Compressed):
     """Frames of zstd. Skippable frames may follow each frame, but no padding may."""
 
     name: ClassVar[str] = "zstd"  # type: ignore[misc]
-    first_bytes: ClassVar[bytes | None] = bytes([0x28, *range(0x50, 0x60)])
     padding: ClassVar[bytes] = b""
 
     def recognises(self, head: bytes, /) -> bool:
         rest = behind_skippable(head)
         # the head may end before the first frame of text
-        is_unclear = _is_skippable(head) and len(rest) < len(_FRAME)
+        is_unclear = is_skippable(head) and len(rest) < len(_FRAME)
         return rest.startswith(_FRAME) or is_unclear
 
     def is_member(self, data: bytes, /) -> bool:
-        return data.startswith(_FRAME) or _is_skippable(data)
+        return data.startswith(_FRAME) or is_skippable(data)
 
     def check_member(self, name: str, data: bytes, /) -> None:
         header = behind_skippable(data)
@@ -60,17 +60,6 @@ class Zstd(Compressed):
                 "or decompress it first: zstd -dc FILE | mapreduce JOB -"
             ) from error
         return zstd.ZstdDecompressor
-
-
-def behind_skippable(data: bytes) -> bytes:
-    """Return the bytes behind the skippable frames at the beginning. lz4 uses them, too."""
-    while _is_skippable(data):
-        data = data[8 + int.from_bytes(data[4:8], "little") :]
-    return data
-
-
-def _is_skippable(data: bytes) -> bool:
-    return data[1:4] == b"\x2a\x4d\x18" and 0x50 <= data[0] <= 0x5F
 
 
 def _window(header: bytes) -> int:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from mapreduce.errors import UsageError, printable
+from mapreduce.inputs.names import LIST_PREFIX
 
-LIST_PREFIX: Final = "@"
-"""An input whose name begins with this sign is a list."""
 _OTHER_ENCODINGS: Final = {
     codecs.BOM_UTF32_LE: "UTF-32",  # must come first: it begins with the mark of UTF-16
     codecs.BOM_UTF32_BE: "UTF-32",

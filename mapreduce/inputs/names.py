@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from glob import has_magic
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.inputs.lists import LIST_PREFIX, read_list
 from mapreduce.inputs.stores import store_of
-from mapreduce.inputs.tree import MayHold, Tree
+
+if TYPE_CHECKING:
+    from mapreduce.inputs.tree import MayHold
 
 STDIN: Final = "-"
+LIST_PREFIX: Final = "@"
+"""An input whose name begins with this sign is a list."""
+_PATTERN_SIGNS: Final = frozenset("*?[")
 
 
 class Selector(Protocol):
@@ -82,6 +85,8 @@ def _expand_lists(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """
     for name in names:
         if name.startswith(LIST_PREFIX):
+            from mapreduce.inputs.lists import read_list  # noqa: PLC0415 - few runs have one
+
             yield from read_list(name[len(LIST_PREFIX) :])
         else:
             yield name, ""
@@ -104,9 +109,12 @@ def _find_files(name: str, may_hold: MayHold | None, special: list[str]) -> list
         )
     if name == STDIN or "\0" in name:
         return None
-    tree, is_directory = Tree(may_hold), os.path.isdir(name)  # noqa: PTH112 - Paths are slow
-    if not is_directory and not (has_magic(name) and not os.path.lexists(name)):
+    is_directory = os.path.isdir(name)  # noqa: PTH112 - Paths are slow
+    if not is_directory and (_PATTERN_SIGNS.isdisjoint(name) or os.path.lexists(name)):
         return None
+    from mapreduce.inputs.tree import Tree  # noqa: PLC0415 - a run over named files needs none
+
+    tree = Tree(may_hold)
     found = [*(tree.walk(name) if is_directory else tree.match(name))]
     special += tree.special
     kind = (

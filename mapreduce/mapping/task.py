@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mapreduce.backends.report import report
 from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.formats.format import Block
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
 from mapreduce.options import BLOCK, MAX_KEYS, MAX_LINE, Tick
-from mapreduce.outputs.rejects import EXCERPT, Reject, Spool
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
 from mapreduce.splits.split import Batch, Split
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Reject, Spool
 
 
 class MapSettings(NamedTuple):
@@ -125,6 +127,8 @@ def _map_into(
 
 def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
     """Spool the malformed lines of a block if there is a spool; return the first of them."""
+    from mapreduce.outputs.rejects import EXCERPT, Reject  # noqa: PLC0415 - for malformed lines only
+
     source, unit = split.source, split.source.format.position_unit
     places = block.positions(start for start, _reason in tally.malformed_at)
     found = [

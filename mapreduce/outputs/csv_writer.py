@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, Final
 
@@ -13,7 +12,7 @@ from mapreduce.outputs.table import CsvRows, Row, Table, row_pieces
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes text that begins with one of these for a formula (OWASP, "CSV Injection")."""
 
-_SPECIAL = re.compile(r'[,"\r\n]')
+_SPECIAL: Final = frozenset(',"\r\n')
 
 
 class CsvWriter:
@@ -68,4 +67,4 @@ def _line(row: Row) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+    return '"' + text.replace('"', '""') + '"' if not _SPECIAL.isdisjoint(text) else text

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mapreduce.errors import JobError, UsageError, printable
 from mapreduce.outputs.commit import NewManifest, commit
@@ -20,10 +20,12 @@ from mapreduce.outputs.manifest import (
     manifest_without,
     outdated_outputs,
 )
-from mapreduce.outputs.rejects import Spool
 from mapreduce.outputs.table import Table, check_table
 from mapreduce.outputs.temporary import Digests, clear_leftovers, private_directory
 from mapreduce.outputs.writers import Writer, line_writer_of, writer_of
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Spool
 
 STDIN: Final = "-"
 """The name of standard input among the inputs."""
@@ -73,6 +75,8 @@ class Targets(NamedTuple):
         if self.rejects is None:
             yield None
             return
+        from mapreduce.outputs.rejects import Spool  # noqa: PLC0415 - few runs write them
+
         with private_directory(self.rejects) as directory:
             yield Spool(directory, line_writer_of(self.rejects.name), self.excel_safe)
 

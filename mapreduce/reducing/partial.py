@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.totals import Totals
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Reject
 
 
 class Partial(NamedTuple):

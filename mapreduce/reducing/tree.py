@@ -11,13 +11,15 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mapreduce.backends.backend import Backend, Handle, progress_of
 from mapreduce.errors import LimitError
-from mapreduce.outputs.rejects import Reject
 from mapreduce.reducing.partial import Partial
 from mapreduce.reducing.totals import EMPTY
+
+if TYPE_CHECKING:
+    from mapreduce.outputs.rejects import Reject
 
 TICK_SECONDS: Final = 0.1
 """Seconds between two ticks at most."""

@@ -16,8 +16,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mapreduce.backends.backend import Backend, adapt_backend, can_start_processes
-from mapreduce.backends.cpus import usable_cpus
-from mapreduce.backends.sending import why_not_sendable
 from mapreduce.errors import MapReduceError, TaskError, UsageError, named
 from mapreduce.splits.choice import choose_mappers
 from mapreduce.splits.ledger import Ledger
@@ -94,12 +92,12 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
     backend = None if options.backend is None else adapt_backend(options.backend)
     _check_local_files(sources, options, backend)
     sources = choose_mappers(sources, partial(_mapper_for, job), options.tick)
-    stuck = None if backend or options.inline else _why_one_process(job, options, remote=remote)
-    most = 1 if stuck or options.inline else _most_workers(options, backend)
     costs = [source.cost for source in sources]
     cost = sum(pace.parallel_threshold if one is None else one for one in costs)
     small = cost < pace.parallel_threshold and not remote and options.backend is None
-    workers, ledger = 1 if small else most, Ledger()
+    alone, ledger = small or options.inline, Ledger()
+    stuck = None if alone or backend else _why_one_process(job, options, remote=remote)
+    workers = 1 if alone or stuck else _most_workers(options, backend)
     share = cost // (TASKS_PER_WORKER * workers)
     return Plan(
         sources,
@@ -109,8 +107,8 @@ def make_plan(sources: Sequence[Source], job: Job, options: Options) -> Plan:
         may_count_here=not remote and backend is None,
         needs_workers=remote and not options.inline,
         batch_cost=1 if options.split_size else max(SMALLEST_SPLIT, share),
-        reason=_reason(small, stuck, most, options),
-        notes=() if small or not stuck else (f"counted in one process: {stuck}",),
+        reason=_reason(small, stuck, workers, options),
+        notes=(f"counted in one process: {stuck}",) if stuck else (),
         tick=options.tick,
         ledger=ledger,
         backend=backend,
@@ -140,6 +138,8 @@ def _check_local_files(
 def _most_workers(options: Options, backend: Backend | None) -> int:
     if backend is not None:
         return backend.workers
+    from mapreduce.backends.cpus import usable_cpus  # noqa: PLC0415 - a small input needs one CPU
+
     return usable_cpus() if options.workers is None else options.workers
 
 
@@ -149,6 +149,8 @@ def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
     Raises ``UsageError`` if a source is in S3: only other processes may read it (see
     ``Plan.in_this_process``).
     """
+    from mapreduce.backends.sending import why_not_sendable  # noqa: PLC0415 - for large inputs
+
     forked = sys.platform == "linux" and options.start_method in {None, "fork"} and not remote
     forked = forked and threading.active_count() == 1
     daemon = "this process is a daemon, which may not start processes"
@@ -158,7 +160,7 @@ def _why_one_process(job: Job, options: Options, *, remote: bool) -> str | None:
     return stuck
 
 
-def _reason(small: bool, stuck: str | None, most: int, options: Options) -> str:
+def _reason(small: bool, stuck: str | None, workers: int, options: Options) -> str:
     if options.backend is not None:
         return "the caller's backend counts"
     if options.inline:
@@ -167,7 +169,7 @@ def _reason(small: bool, stuck: str | None, most: int, options: Options) -> str:
         return "the input is small: starting processes would cost more than it saves"
     if stuck:
         return stuck
-    if most == 1:
+    if workers == 1:
         return "only one process may be used"
     return "the input is large enough for all usable processes"
 

@@ -46,7 +46,7 @@ LAYOUTS = {
 
 @promise(
     "Frames of zstd that hold no text are passed over",
-    broken_by=becomes("mapreduce.formats.zstd:behind_skippable", "return data"),
+    broken_by=becomes("mapreduce.formats.skippable:behind_skippable", "return data"),
 )
 @pytest.mark.parametrize("data", LAYOUTS.values(), ids=[*LAYOUTS])
 @pytest.mark.parametrize("stream", [False, True])
