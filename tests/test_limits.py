@@ -120,7 +120,7 @@ def test_more_keys_than_allowed_end_the_run_and_as_many_do_not(
 @promise(
     "Junk never piles up among the keys",
     broken_by=change(
-        "mapreduce.mapping.fields:FieldCombiner.map_block",
+        "mapreduce.mapping.counting:TableCombiner.map_block",
         "scan.known - len(junk) - len(self._in_table)",
         "scan.known",
     ),

@@ -1,8 +1,6 @@
 """Count chosen fields of delimited lines, with a kernel in C or its pure Python twin.
 
-A key is the raw bytes of the chosen fields, joined by the delimiter. The job judges each key when
-it is first seen. A malformed key is then removed from the table, so that malformed keys never fill
-it and are found again in later blocks. A skipped key is removed when the table is drained.
+A key is the raw bytes of the chosen fields, joined by the delimiter.
 """
 
 from __future__ import annotations
@@ -15,11 +13,10 @@ from typing import Final, Self
 from mapreduce import kernel
 from mapreduce.errors import UsageError
 from mapreduce.kernel import ODD
-from mapreduce.kernel.pace import Pace
-from mapreduce.mapping.lines import lines_of
-from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
+from mapreduce.mapping.counting import NO_KEY, TableCombiner, TableMapper, accept, excerpt
+from mapreduce.mapping.mapper import Combiner, Drained, Judgement, Tally
 from mapreduce.reducing.measures import Sum
-from mapreduce.reducing.totals import Totals
+from mapreduce.reducing.totals import Odd
 
 QUOTES_NOTE: Final = (
     'a field begins with a quote ("), and quotes mean nothing to this job: a delimiter inside '
@@ -35,17 +32,9 @@ _QUOTED_FIELD: Final = {
 }
 """A field that begins with a quote, by the delimiters of files that are known to have them."""
 
-REMEMBERED: Final = 1 << 18
-"""The largest number of skipped keys that are remembered, so that they take little memory."""
-
-
-def accept(_key: bytes, /) -> Judgement:
-    """Count every key."""
-    return None
-
 
 @dataclass(frozen=True)
-class FieldMapper(Mapper):
+class FieldMapper(TableMapper):
     """Counts ``fields`` (numbered from 1) of lines split at the one byte ``delimiter``.
 
     The last field may be negative: -3 means field 3 and all fields after it, as one column.
@@ -64,7 +53,7 @@ class FieldMapper(Mapper):
     fields: tuple[int, ...]
     width: int | None = None
     judge: Callable[[bytes], Judgement] = accept
-    accepted: re.Pattern[bytes] = re.compile(rb"(?!)")
+    accepted: re.Pattern[bytes] = NO_KEY
     summed: tuple[int, ...] = ()
     measures: tuple[Sum, ...] = ()
     names: tuple[str, ...] = ()
@@ -95,9 +84,9 @@ class FieldMapper(Mapper):
         return self.delimiter
 
     @property
-    def pace(self) -> Pace:  # type: ignore[override]
-        """How fast the kernel is."""
-        return kernel.PACE
+    def odd(self) -> Odd:  # type: ignore[override]
+        """How the values that the kernel cannot add stand behind a key."""
+        return Odd(self.delimiter)
 
     @property
     def layout(self) -> str:  # type: ignore[override]
@@ -109,6 +98,22 @@ class FieldMapper(Mapper):
 
     def start(self) -> Combiner:
         return FieldCombiner(self)
+
+    def read_line(self, line: bytes, /) -> bytes | str:
+        fields = line.split(self.delimiter)
+        last = max(*map(abs, self.fields), *self.summed, 0)
+        if self.width is not None and len(fields) != self.width:
+            return f"{len(fields)} fields where {self.width} are expected"
+        if len(fields) < last:
+            return f"{len(fields)} fields where at least {last} are expected"
+        number, text = self.expected
+        if number and fields[number - 1] != text:
+            return f"field {number} is {excerpt(fields[number - 1])}, and not {excerpt(text)}"
+        key, texts = (
+            self.delimiter.join([fields[number - 1] for number in numbers])
+            for numbers in (_expand_last_field(self.fields, len(fields)), self.summed)
+        )
+        return key + ODD + texts if self.summed else key
 
     def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Self]:
         """Choose columns of a table that has columns ``names``; return them and their mapper.
@@ -165,100 +170,19 @@ def _normalised(name: str) -> str:
     return name.replace("_", "-").lower()
 
 
-class FieldCombiner:
-    """Counts the fields of lines in the kernel's table of one worker."""
+class FieldCombiner(TableCombiner):
+    """Counts the fields of lines, and notes it if quotes have been split."""
 
     def __init__(self, mapper: FieldMapper) -> None:
-        self._mapper = mapper
-        self._table = mapper.table()
-        self._wants_new_keys = mapper.judge is not accept or bool(mapper.summed)
-        self._skipped = set[bytes]()  # keys judged as skipped, even if the table has been drained
-        self._in_table = set[bytes]()  # those of them that are in the table now
-        self._has_odd = False
+        super().__init__(mapper)
         self._quoted = _QUOTED_FIELD.get(mapper.delimiter)
         self._has_quotes = False
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         if self._quoted and kernel.has_byte(block, QUOTE) and self._quoted.search(block):
             self._has_quotes, self._quoted = True, None
-        scan = self._table.scan(block, self._wants_new_keys)
-        refused = self._refused(scan.fresh)
-        junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
-        skipped = refused.keys() - junk
-        self._in_table |= skipped
-        self._skipped |= skipped
-        keys = scan.known - len(junk) - len(self._in_table)
-        forgotten = self._forget_skipped() if len(self._skipped) > REMEMBERED else 0
-        malformed = scan.misshapen + sum(self._table.forget(junk))
-        where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
-        return Tally(scan.lines, scan.empty + forgotten, malformed, where, keys)
-
-    def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
-        accepted, known = self._mapper.accepted.fullmatch, self._skipped
-        judged = {
-            key: SKIPPED if key in known else self._judge_key(key)
-            for key in keys
-            if not accepted(key)
-        }
-        return {key: judgement for key, judgement in judged.items() if judgement is not None}
-
-    def _judge_key(self, key: bytes) -> Judgement:
-        """Let the job judge a key, then read the values behind it that the kernel cannot add."""
-        plain, has_odd, odd = key.partition(ODD)
-        judgement = self._mapper.judge(plain)
-        if judgement is not None or not has_odd:
-            return judgement
-        texts = odd.split(self._mapper.delimiter)
-        for measure, text in zip(self._mapper.measures, texts, strict=True):
-            if measure.read(text) is None:
-                return f"{measure.name} {excerpt(text)} is not a number"
-        self._has_odd = True
-        return None
+        return super().map_block(block, wanted)
 
     def drain(self) -> Drained:
-        skipped = self._forget_skipped()
-        odd = self._mapper.delimiter if self._has_odd else None
-        totals = Totals(self._table.drain(), self._mapper.measures, odd)
         notes = frozenset([QUOTES_NOTE] if self._has_quotes else [])
-        return Drained(totals, totals.lines, skipped, notes)
-
-    def _forget_skipped(self) -> int:
-        """Remove skipped keys from the table; return the number of their lines."""
-        skipped = sum(self._table.forget([*self._in_table]))
-        self._in_table.clear()
-        if len(self._skipped) > REMEMBERED:
-            self._skipped.clear()
-        return skipped
-
-    def _locate(self, block: memoryview, wanted: int) -> list[tuple[int, str]]:
-        found = []
-        for offset, line in lines_of(block):
-            judgement = self._judge_line(line)
-            if isinstance(judgement, str):
-                found.append((offset, judgement))
-                if len(found) == wanted:
-                    break
-        return found
-
-    def _judge_line(self, line: bytes) -> Judgement:
-        mapper, fields = self._mapper, line.split(self._mapper.delimiter)
-        last = max(*map(abs, mapper.fields), *mapper.summed, 0)
-        if not line:
-            return SKIPPED
-        if mapper.width is not None and len(fields) != mapper.width:
-            return f"{len(fields)} fields where {mapper.width} are expected"
-        if len(fields) < last:
-            return f"{len(fields)} fields where at least {last} are expected"
-        number, text = mapper.expected
-        if number and fields[number - 1] != text:
-            return f"field {number} is {excerpt(fields[number - 1])}, and not {excerpt(text)}"
-        key, odd = (
-            mapper.delimiter.join([fields[number - 1] for number in numbers])
-            for numbers in (_expand_last_field(mapper.fields, len(fields)), mapper.summed)
-        )
-        return self._judge_key(key + ODD + odd if mapper.summed else key)
-
-
-def excerpt(value: bytes) -> str:
-    """Return the beginning of a value, escaped for a message."""
-    return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")
+        return super().drain()._replace(notes=notes)

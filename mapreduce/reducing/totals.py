@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from mapreduce.kernel import ODD, Packed
 from mapreduce.outputs.table import Row, key_columns
@@ -23,18 +23,35 @@ from mapreduce.reducing.measures import Measure, Sum
 Columns: TypeAlias = "list[dict[bytes, Any]]"
 
 
+class Odd(NamedTuple):
+    """How values that the kernel cannot add stand behind a key, after the byte ``ODD``.
+
+    ``separator`` is the byte between two of them. A key without them has ``inside`` bytes ``ODD``.
+    """
+
+    separator: bytes
+    inside: int = 0
+
+    def cut(self, key: bytes) -> tuple[bytes, list[bytes]]:
+        """Return a key without the values behind it, and these values, if there are any."""
+        *fields, texts = key.split(ODD, self.inside + 1)
+        if len(fields) <= self.inside:
+            return key, []
+        return ODD.join(fields), texts.split(self.separator)
+
+
 @dataclass(frozen=True)
 class Totals:
     """The count and the values of the ``measures`` for each key.
 
     ``held`` is a list of dictionaries with the same keys, the counts first, or packed bytes. If
-    ``odd`` is not ``None``, some keys are followed by values that the kernel cannot add, with the
-    byte ``odd`` between the values; ``settled`` adds these. Adding two totals uses both up.
+    ``odd`` is not ``None``, some keys are followed by values that the kernel cannot add;
+    ``settled`` adds these. Adding two totals uses both up.
     """
 
     held: Packed | Columns
     measures: tuple[Measure, ...] = ()
-    odd: bytes | None = None
+    odd: Odd | None = None
 
     @classmethod
     def of(
@@ -93,11 +110,11 @@ class Totals:
         if self.odd is None:
             return self
         columns, sums = self.columns(), cast("tuple[Sum, ...]", self.measures)
-        for key in [key for key in columns[0] if ODD in key]:
+        for key in [key for key in columns[0] if key.count(ODD) > self.odd.inside]:
             lines, *values = [column.pop(key) for column in columns]
-            plain, texts = key.split(ODD)
+            plain, texts = self.odd.cut(key)
             columns[0][plain] = columns[0].get(plain, 0) + lines
-            readings = zip(columns[1:], sums, values, texts.split(self.odd), strict=True)
+            readings = zip(columns[1:], sums, values, texts, strict=True)
             for column, measure, value, text in readings:
                 more = value + lines * (measure.read(text) or 0)
                 column[plain] = measure.merge(column.get(plain, 0), more)

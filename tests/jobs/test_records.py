@@ -235,9 +235,9 @@ def test_one_measure_is_one_column_and_orders_the_rows(write_logs: WriteLogs) ->
 @promise(
     "Records of another action are skipped, and counted as such",
     broken_by=change(
-        "mapreduce.mapping.fields:FieldCombiner.drain",
-        "Drained(totals, totals.lines, skipped, notes)",
-        "Drained(totals, totals.lines, 0, notes)",
+        "mapreduce.mapping.counting:TableCombiner.drain",
+        "Drained(totals, totals.lines, skipped)",
+        "Drained(totals, totals.lines, 0)",
     ),
 )
 def test_records_of_another_action_are_skipped(write_logs: WriteLogs) -> None:
@@ -398,7 +398,7 @@ def test_a_log_without_flows_has_all_columns(
 def test_what_is_skipped_needs_no_room_among_the_keys(
     write_logs: WriteLogs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mapreduce.mapping.fields.REMEMBERED", 5)
+    monkeypatch.setattr("mapreduce.mapping.counting.REMEMBERED", 5)
     others = [(f"10.0.1.{n}", "443", "6", "1", "1", "ACCEPT", "OK") for n in range(20)] * 3
     wanted = ("10.0.0.2", "443", "6", "1", "7", "REJECT", "OK")
     job = FlowLogs({}, question=Question(("srcaddr",), ("flows", "bytes"), "REJECT"))

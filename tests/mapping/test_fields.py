@@ -175,7 +175,7 @@ def test_skipped_keys_take_bounded_memory_within_a_split(
     monkeypatch: pytest.MonkeyPatch, summed: tuple[int, ...]
 ) -> None:
     """A log may skip ever new keys, in a split of any size: neither table nor set may keep them."""
-    monkeypatch.setattr("mapreduce.mapping.fields.REMEMBERED", 50)
+    monkeypatch.setattr("mapreduce.mapping.counting.REMEMBERED", 50)
     mapper = FieldMapper(b" ", (1,), 2, lambda _key: SKIPPED, summed=summed)
     combiner = mapper.start()
     assert isinstance(combiner, FieldCombiner)

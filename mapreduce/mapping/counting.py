@@ -1,0 +1,140 @@
+"""Count lines in a table of the kernel, and judge each distinct key once.
+
+The job judges each key when it is first seen. A malformed key is then removed from the table, so
+that malformed keys never fill it and are found again in later blocks. A skipped key is removed when
+the table is drained.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mapreduce import kernel
+from mapreduce.kernel.pace import Pace
+from mapreduce.mapping.lines import lines_of
+from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
+from mapreduce.reducing.measures import Sum
+from mapreduce.reducing.totals import Odd, Totals
+
+REMEMBERED: Final = 1 << 18
+"""The largest number of skipped keys that are remembered, so that they take little memory."""
+NO_KEY: Final = re.compile(rb"(?!)")
+"""A pattern that matches nothing."""
+
+
+def accept(_key: bytes, /) -> Judgement:
+    """Count every key."""
+    return None
+
+
+class TableMapper(Mapper):
+    """The base of mappers that count with the kernel; a subclass defines ``table`` and more.
+
+    ``judge`` judges each distinct key once, except for keys that the pattern ``accepted`` matches
+    whole. These are counted, because a pattern takes a fifth of the time of a Python function.
+    ``odd`` tells where the values stand that the kernel cannot add.
+    """
+
+    judge: Callable[[bytes], Judgement] = staticmethod(accept)
+    accepted: re.Pattern[bytes] = NO_KEY
+    measures: tuple[Sum, ...] = ()
+    odd: Odd = Odd(b" ")
+
+    @property
+    def pace(self) -> Pace:  # type: ignore[override]
+        """How fast the kernel is."""
+        return kernel.PACE
+
+    def table(self) -> kernel.Table:
+        """Return an empty table. Raises ``ValueError`` if the kernel refuses the arguments."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method table")
+
+    def read_line(self, line: bytes, /) -> bytes | str:
+        """Return the key of a line with its weights behind it, or why the line is malformed."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method read_line")
+
+    def start(self) -> Combiner:
+        return TableCombiner(self)
+
+
+class TableCombiner:
+    """Counts lines in the kernel's table of one worker."""
+
+    def __init__(self, mapper: TableMapper) -> None:
+        self._mapper = mapper
+        self._table = mapper.table()
+        self._wants_new_keys = mapper.judge is not accept or bool(mapper.measures)
+        self._skipped = set[bytes]()  # keys judged as skipped, even if the table has been drained
+        self._in_table = set[bytes]()  # those of them that are in the table now
+        self._has_odd = False
+
+    def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        scan = self._table.scan(block, self._wants_new_keys)
+        refused = self._refused(scan.fresh)
+        junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
+        skipped = refused.keys() - junk
+        self._in_table |= skipped
+        self._skipped |= skipped
+        keys = scan.known - len(junk) - len(self._in_table)
+        forgotten = self._forget_skipped() if len(self._skipped) > REMEMBERED else 0
+        malformed = scan.misshapen + sum(self._table.forget(junk))
+        where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
+        return Tally(scan.lines, scan.empty + forgotten, malformed, where, keys)
+
+    def _refused(self, keys: Sequence[bytes]) -> dict[bytes, Judgement]:
+        accepted, known = self._mapper.accepted.fullmatch, self._skipped
+        judged = {
+            key: SKIPPED if key in known else self._judge_key(key)
+            for key in keys
+            if not accepted(key)
+        }
+        return {key: judgement for key, judgement in judged.items() if judgement is not None}
+
+    def _judge_key(self, key: bytes) -> Judgement:
+        """Let the job judge a key, then read the values behind it that the kernel cannot add."""
+        plain, texts = self._mapper.odd.cut(key)
+        judgement = self._mapper.judge(plain)
+        if judgement is not None or not texts:
+            return judgement
+        for measure, text in zip(self._mapper.measures, texts, strict=True):
+            if measure.read(text) is None:
+                return f"{measure.name} {excerpt(text)} is not a number"
+        self._has_odd = True
+        return None
+
+    def drain(self) -> Drained:
+        skipped = self._forget_skipped()
+        odd = self._mapper.odd if self._has_odd else None
+        totals = Totals(self._table.drain(), self._mapper.measures, odd)
+        return Drained(totals, totals.lines, skipped)
+
+    def _forget_skipped(self) -> int:
+        """Remove skipped keys from the table; return the number of their lines."""
+        skipped = sum(self._table.forget([*self._in_table]))
+        self._in_table.clear()
+        if len(self._skipped) > REMEMBERED:
+            self._skipped.clear()
+        return skipped
+
+    def _locate(self, block: memoryview, wanted: int) -> list[tuple[int, str]]:
+        found = []
+        for offset, line in lines_of(block):
+            judgement = self._judge_line(line)
+            if isinstance(judgement, str):
+                found.append((offset, judgement))
+                if len(found) == wanted:
+                    break
+        return found
+
+    def _judge_line(self, line: bytes) -> Judgement:
+        if not line:
+            return SKIPPED
+        key = self._mapper.read_line(line)
+        return key if isinstance(key, str) else self._judge_key(key)
+
+
+def excerpt(value: bytes) -> str:
+    """Return the beginning of a value, escaped for a message."""
+    return repr(value[:20])[1:] + ("..." if len(value) > 20 else "")
