@@ -35,7 +35,7 @@ LOG = b"".join(
     for line in [record(), record(b"-", b"-", b"NODATA"), b"bad", record(b"53", b"17"), b"\r"]
 ) * 10 + record(b"22")
 MARK: list[str] = []
-"""What a test puts in here, only forked workers find."""
+"""What a test puts in here is seen only by workers that are forked afterwards."""
 
 Run = Callable[..., Result]
 
@@ -69,7 +69,7 @@ def open_stock_pool() -> Iterator[StockPool]:
 
 @pytest.fixture(params=["parent", "own pool", "stock pool"])
 def run_by(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Return ``run_split`` for each one who may count."""
+    """Return ``run_split`` in this process, with a pool of our own, or with a standard pool."""
     crew: dict[str, Any] = {"workers": 1 if request.param == "parent" else 2}
 
     def run_it(inputs: Iterable[Path | str], job: Any = FLOWS, **options: Any) -> Result:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ STATS_KEYS = [
 ]
 PHASES = {"plan", "map", "reduce", "finish", "write", "total"}
 BAR = "%|"
+BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+"""The program that takes from root the right to pass over permissions."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,20 @@ class Shell:
 
     def contents(self) -> dict[str, str]:
         """Return every file below the directory, hidden and temporary ones included."""
-        files = [path for path in self.directory.rglob("*") if path.is_file()]
-        return {str(path.relative_to(self.directory)): path.read_text() for path in files}
+        return self._texts_of("*")
 
     def made(self) -> dict[str, str]:
         """Return what was not there at the beginning, without the manifest, which is checked."""
-        files = {name: text for name, text in self.contents().items() if name.startswith("out")}
+        files = self._texts_of("out*")
         encoded = {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
         return {name: files[name] for name in without_manifest(encoded)}
+
+    def _texts_of(self, names: str) -> dict[str, str]:
+        """Return the files with such a name in this directory, and all below such directories."""
+        found = self.directory.glob(names)
+        paths = [path for top in found for path in ([top] if top.is_file() else top.rglob("*"))]
+        files = [path for path in paths if path.is_file()]
+        return {str(path.relative_to(self.directory)): path.read_text() for path in files}
 
 
 @pytest.fixture
@@ -103,15 +112,22 @@ def shell(tmp_path: Path) -> Shell:
     return shell
 
 
+@cache
+def can_bind_root() -> bool:
+    return (
+        bool(shutil.which(BOUND[0]))
+        and not subprocess.run([*BOUND, "true"], check=False).returncode
+    )
+
+
 @pytest.fixture
 def unprivileged(shell: Shell) -> Shell:
     """Return a shell whose command is bound by permissions, as root is not."""
     if os.geteuid():
         return shell
-    bound = Shell(shell.directory, ["setpriv", "--bounding-set=-dac_override,-dac_read_search"])
-    if not shutil.which("setpriv") or bound.run("jobs").returncode:
+    if not can_bind_root():
         pytest.skip("root is not bound by permissions, and setpriv cannot bind it")
-    return bound
+    return Shell(shell.directory, BOUND)
 
 
 def error_line(stderr: str, program: str = "mapreduce") -> str:

@@ -85,11 +85,11 @@ def test_a_pool_of_the_standard_library_gives_the_oracle_s_answer(
 
 
 @promise(
-    "The same bytes are written, whoever counts in whatever splits",
+    "The same bytes are written by any number of processes, for any split size",
     broken_by=becomes("mapreduce.jobs.flowlogs.job:_ordered", "return list(rows)"),
 )
 @pytest.mark.parametrize("size", [1, 100, 1000, None])
-def test_whoever_counts_in_whatever_splits_the_files_have_the_same_bytes(
+def test_any_number_of_processes_and_any_split_size_write_the_same_bytes(
     write_logs: WriteLogs, tmp_path: Path, run_by: Run, size: int | None
 ) -> None:
     contents = [LOG, b"", record() + b"\r\nbad"]

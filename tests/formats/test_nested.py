@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mapreduce.errors import InputError
 from mapreduce.formats.compressed import MAX_DEPTH
 from mapreduce.jobs.count import count
 
-LOG = b"\xef\xbb\xbf" + (record() + b"\n") * 20_000
+LOG = b"\xef\xbb\xbf" + (record() + b"\n") * 4_000
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
@@ -26,6 +27,11 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 every_pair = pytest.mark.parametrize(
     ("outer", "inner"), [(outer, inner) for outer in PACK for inner in PACK]
 )
+
+
+@cache
+def packed_twice(outer: str, inner: str) -> bytes:
+    return PACK[outer](PACK[inner](LOG))
 
 
 @promise(
@@ -40,10 +46,10 @@ def test_a_codec_within_a_codec_is_unpacked_again(
     tmp_path: Path, read_stdin: ReadStdin, outer: str, inner: str, stream: bool
 ) -> None:
     path = tmp_path / "log"
-    path.write_bytes(PACK[outer](PACK[inner](LOG)))
+    path.write_bytes(packed_twice(outer, inner))
     if stream:
         read_stdin(path)
-    assert run(count("7"), ["-" if stream else path]).counts == {b"443": 20_000}
+    assert run(count("7"), ["-" if stream else path]).counts == {b"443": 4_000}
 
 
 def packed(data: bytes, times: int) -> bytes:
@@ -62,7 +68,7 @@ def test_what_is_compressed_too_often_is_named(
 ) -> None:
     path = tmp_path / "log.gz"
     path.write_bytes(packed(LOG, MAX_DEPTH))
-    assert run(count("7"), [path]).counts == {b"443": 20_000}
+    assert run(count("7"), [path]).counts == {b"443": 4_000}
     path.write_bytes(packed(LOG, MAX_DEPTH + 1))
     if stream:
         read_stdin(path)
@@ -91,4 +97,4 @@ def test_zeros_behind_a_member_are_padding(tmp_path: Path, pack: Callable[[bytes
     """``tar`` and tapes leave such zeros; the commands gzip, bzip2 and xz accept them, too."""
     for data in (pack(LOG) + bytes(400), pack(LOG) + bytes(200_000)):
         (tmp_path / "log").write_bytes(data)
-        assert run(count("7"), [tmp_path / "log"]).counts == {b"443": 20_000}
+        assert run(count("7"), [tmp_path / "log"]).counts == {b"443": 4_000}

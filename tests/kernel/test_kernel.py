@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from held import columns, merge, unpack
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive import FieldCounts, count_fields
 from promises import change, promise
@@ -23,6 +23,10 @@ KERNELS = ["pure", *kernel.VARIANTS]
 every_kernel = pytest.mark.parametrize(
     "table", [kernel.choose(name)[1] for name in KERNELS], ids=KERNELS
 )
+
+
+fewer = settings(max_examples=settings().max_examples // 2)
+"""Each kernel has as many examples of its own."""
 
 
 def drained(table: kernel.Table) -> Counter[bytes]:
@@ -76,6 +80,7 @@ def scanned(table: Any, blocks: list[bytes]) -> FieldCounts:
     ),
 )
 @every_kernel
+@fewer
 @given(tables_and_blocks())
 @example(((b" ", (1, 2), 2), [b"a b c\nd\n"]))  # as many delimiters as two lines of two fields
 @example(((b" ", (2,), 2), [b"a\nb\nc d e f\n"]))
@@ -91,6 +96,7 @@ def test_a_kernel_counts_what_the_naive_counter_counts(
 
 
 @every_kernel
+@fewer
 @given(chosen_columns(), st.binary(min_size=1, max_size=200))
 def test_a_kernel_counts_any_bytes(table: Any, chosen: Columns, data: bytes) -> None:
     block = data + b"\n"
@@ -98,6 +104,7 @@ def test_a_kernel_counts_any_bytes(table: Any, chosen: Columns, data: bytes) -> 
 
 
 @every_kernel
+@fewer
 @given(tables_and_blocks(), st.binary(max_size=70), st.binary(max_size=70))
 def test_a_kernel_sees_nothing_beside_its_block(
     table: Any, case: tuple[Columns, list[bytes]], before: bytes, after: bytes
@@ -122,6 +129,7 @@ def test_a_block_without_lines_changes_nothing(
 
 
 @every_kernel
+@fewer
 @given(tables_and_blocks(), st.data())
 def test_a_key_is_fresh_until_it_is_known_and_again_once_forgotten(
     table: Any, case: tuple[Columns, list[bytes]], data: st.DataObject
@@ -159,6 +167,7 @@ def drained_columns(table: kernel.Table) -> list[dict[bytes, int]]:
 
 
 @every_kernel
+@fewer
 @given(
     st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c" * 40]), WEIGHTS, WEIGHTS), min_size=1),
     st.sampled_from([(2,), (3,), (3, 2), (1,), (2, 2, 3)]),
