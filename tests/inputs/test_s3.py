@@ -262,7 +262,9 @@ def test_what_is_denied_or_replaced_is_one_clear_line(
 @promise(
     "A server's client is never forked",
     broken_by=change(
-        "mapreduce.splits.plan:make_plan", "remote and options.start_method == 'fork'", "False"
+        "mapreduce.splits.plan:make_plan",
+        "remote and options.start_method == 'fork' and not options.inline",
+        "False",
     ),
 )
 def test_a_missing_bucket_or_object_is_one_clear_line(server: Server, shell: Shell) -> None:
