@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mapreduce.backends.backend import Backend
     from mapreduce.engine import run
     from mapreduce.errors import InputError, MapReduceError, UsageError, named, printable
-    from mapreduce.job import Job, KeyCount
+    from mapreduce.job import Job
+    from mapreduce.key_count import KeyCount
     from mapreduce.mapping.fields import FieldMapper
     from mapreduce.mapping.lines import LineMapper, Malformed
     from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
@@ -67,10 +68,8 @@ _HOMES = {
         "named",
         "printable",
     ),
-    "mapreduce.job": (
-        "Job",
-        "KeyCount",
-    ),
+    "mapreduce.job": ("Job",),
+    "mapreduce.key_count": ("KeyCount",),
     "mapreduce.mapping.fields": ("FieldMapper",),
     "mapreduce.mapping.lines": (
         "LineMapper",

@@ -7,7 +7,6 @@ the parent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mapreduce.inputs.names import Selector
@@ -48,37 +47,3 @@ class Job:
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Turn the totals of all inputs into tables. It runs once, in the parent."""
         raise NotImplementedError(f"{type(self).__name__} needs a method finish")
-
-
-@dataclass(frozen=True)
-class KeyCount(Job):
-    """The plainest job: one table of keys with their counts and measures, the highest count first.
-
-    ``header`` names the columns: one for each field of the key, one for the count, and one for each
-    measure. Raises ``ValueError`` if it names more or fewer.
-    """
-
-    mapper: Mapper
-    output: str
-    header: tuple[str, ...]
-    side_inputs: Sequence[Path] = ()
-    name: str = ""
-    outputs: Sequence[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.mapper, Mapper):
-            raise TypeError(f"{self.mapper!r:.60} is no mapper: make a LineMapper of a function")
-        object.__setattr__(self, "outputs", (self.output,))
-        if isinstance(self.header, str):
-            raise TypeError(f"the header is the text {self.header!r}: write ({self.header!r}, ...)")
-        columns, measures = self.mapper.key_columns, len(self.mapper.measures)
-        if len(self.header) != columns + 1 + measures:
-            raise ValueError(
-                f"the header has {len(self.header)} columns: name {columns} for the key, 1 for the "
-                f"count and {measures} for the measures"
-            )
-
-    def finish(self, totals: Totals, /) -> Sequence[Table]:
-        several = self.mapper.key_columns > 1
-        rows = totals.rows(split_at=self.mapper.key_separator if several else None)
-        return [Table(self.output, self.header, rows, note=f"{len(rows):,} keys")]

@@ -7,12 +7,11 @@ know; its value is checked here, before any work.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
@@ -251,6 +250,11 @@ class Options:
 @cache
 def options_of(kind: Any) -> tuple[tuple[str, Option], ...]:
     """Return the name and the description of each option that a dataclass declares."""
-    hints = get_type_hints(kind, include_extras=True)
-    names = [field.name for field in dataclasses.fields(kind)]
-    return tuple((name, hints[name].__metadata__[0]) for name in names)
+    hints = hints_of(kind)
+    return tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(kind))
+
+
+@cache
+def hints_of(kind: Any) -> Mapping[str, Any]:
+    """Return ``Annotated[type, Option(...)]`` for each field of a dataclass of options."""
+    return get_type_hints(kind, include_extras=True)

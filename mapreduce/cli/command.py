@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 import typer
 from typer.main import get_command
@@ -18,7 +18,7 @@ from typer.main import get_command
 from mapreduce.cli.coercion import PlainCommand, can_be_typed
 from mapreduce.cli.registry import Factory
 from mapreduce.job import Job
-from mapreduce.options import Name, Option, Options, options_of
+from mapreduce.options import Name, Option, Options, hints_of, options_of
 
 _INPUTS = Annotated[
     list[str] | None,
@@ -109,7 +109,7 @@ def _own_option(parameter: inspect.Parameter) -> inspect.Parameter:
 
 def _common_options(kind: type) -> Iterator[inspect.Parameter]:
     """Yield an option of the command for each field of a dataclass of options."""
-    hints = get_type_hints(kind)
+    hints = hints_of(kind)
     defaults = {field.name: field.default for field in fields(kind)}
     for name, option in options_of(kind):
         if option.on_command_line:
@@ -118,7 +118,7 @@ def _common_options(kind: type) -> Iterator[inspect.Parameter]:
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=default,
-                annotation=Annotated[_typed(hints[name]), _common_option(name, option)],
+                annotation=Annotated[_typed(hints[name].__origin__), _common_option(name, option)],
             )
 
 

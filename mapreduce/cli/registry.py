@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -59,6 +58,8 @@ def list_jobs() -> Iterator[tuple[str, str]]:
 
 def list_built_in() -> Iterator[tuple[str, str]]:
     """Yield the name of every job in this package and the first line of its description."""
+    import pkgutil  # noqa: PLC0415 - only a list of the jobs needs it
+
     from mapreduce import jobs  # noqa: PLC0415 - the engine does not need them
 
     for module in sorted(pkgutil.iter_modules(jobs.__path__)):

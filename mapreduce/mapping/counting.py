@@ -13,7 +13,6 @@ from typing import Final
 
 from mapreduce import kernel
 from mapreduce.kernel.pace import Pace
-from mapreduce.mapping.lines import lines_of
 from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Odd, Totals
@@ -119,6 +118,8 @@ class TableCombiner:
         return skipped
 
     def _locate(self, block: memoryview, wanted: int) -> list[tuple[int, str]]:
+        from mapreduce.mapping.lines import lines_of  # noqa: PLC0415 - for malformed lines only
+
         found = []
         for offset, line in lines_of(block):
             judgement = self._judge_line(line)

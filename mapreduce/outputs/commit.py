@@ -17,8 +17,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mapreduce.errors import OutputError, printable
 from mapreduce.outputs.temporary import (
@@ -35,8 +35,7 @@ LOCK_SECONDS = 30
 """How long a run waits while another run renames its results in the same directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewManifest:
+class NewManifest(NamedTuple):
     """The manifest of the new files: the old one is removed before them, the new one made after.
 
     Both functions take the digests of the new files. ``text`` returns the text of the manifest.

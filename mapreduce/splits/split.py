@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import NamedTuple
 
 from mapreduce.formats.format import Block, MapperFor, first_line_of, with_final_newline
 from mapreduce.formats.table import read_stream
@@ -60,8 +61,7 @@ class Split:
         return f"{self.source.name}, bytes {self.start} to {self.end}"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A task of several small splits: each task costs one partial result, however small it is."""
 
     splits: tuple[Split, ...]

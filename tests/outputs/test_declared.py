@@ -295,7 +295,7 @@ def test_a_manifest_never_lists_the_malformed_lines_of_a_run_that_failed(
 @promise(
     "The header of a KeyCount names a column for the key, the count and each measure",
     broken_by=change(
-        "mapreduce.job:KeyCount.__post_init__", "isinstance(self.header, str)", "False"
+        "mapreduce.key_count:KeyCount.__post_init__", "isinstance(self.header, str)", "False"
     ),
 )
 @pytest.mark.parametrize("header", ["kc", ("K",), ("K", "Count", "Sum")])
