@@ -5,15 +5,14 @@ A field of ``Options`` is a keyword of ``run``, an option of the command, an env
 know; its value is checked here, before any work.
 """
 
-from __future__ import annotations
-
+# Without "from __future__ import annotations": a start would compile each of them from its text.
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias, get_type_hints
 
 from mapreduce.errors import UsageError, named
 
@@ -57,7 +56,7 @@ class Budget(NamedTuple):
     share: tuple[int, int] | None = None  # of all lines, as a fraction
 
     @classmethod
-    def of(cls, text: str | int) -> Budget:
+    def of(cls, text: str | int) -> Self:
         """Parse ``N`` or ``P%``; raise ``ValueError`` for anything else."""
         found = re.fullmatch(r"([0-9]{1,18})(?:(?:\.([0-9]{1,9}))?(%))?", str(text))
         if found is None:
