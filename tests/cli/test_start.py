@@ -202,11 +202,12 @@ RARE: Final = {
     *(f"mapreduce.formats.{name}" for name in ("parquet", "rows", "xz", "zstd")),
     *(f"mapreduce.inputs.{name}" for name in ("lists", "objects", "s3", "tree")),
     *("mapreduce.outputs.rejects", "mapreduce.splits.explain", "mapreduce.cli.bar"),
+    *("mapreduce.key_count", "mapreduce.mapping.lines", "mapreduce.job_files"),
     *("concurrent.futures", "importlib.metadata", "isal", "multiprocessing", "obstore", "pickle"),
     *("pyarrow", "pydantic", "rich", "tqdm"),
 }
 """Modules that only a large run, an odd input, a fault or an option needs."""
-MOST_DATACLASSES: Final = 25
+MOST_DATACLASSES: Final = 20
 """Each takes 0.4 ms to make, a ``NamedTuple`` a seventh of that (Python 3.11)."""
 SMALL_RUN: Final = """
 import dataclasses, sys
