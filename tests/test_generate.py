@@ -18,12 +18,14 @@ from mapreduce.jobs.flowlogs.job import flowlogs
 
 ROOT = Path(__file__).parents[1]
 SCRIPT, DATA = ROOT / "benchmarks" / "generate.py", ROOT / "data"
+FORMS = ["text", "access", "csv", "json"]
 LINES = 20_000  # more than two chunks
 
 
 @pytest.fixture(scope="module")
 def generate() -> Iterator[ModuleType]:
     """Return the generator as a module; its pools take a second to build, so only once."""
+    sys.path.insert(0, str(SCRIPT.parent))  # where a script finds its neighbours
     spec = importlib.util.spec_from_file_location("generate", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -31,6 +33,7 @@ def generate() -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     yield module
     del sys.modules["generate"]
+    sys.path.remove(str(SCRIPT.parent))
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,15 @@ def log(generate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("generated") / "flows.log"
     generate.main(path, lines=LINES, workers=1)
     return path
+
+
+@pytest.fixture(scope="module")
+def formed(generate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a file of each of the other forms, more than a chunk long."""
+    directory = tmp_path_factory.mktemp("formed")
+    for form in FORMS:
+        generate.main(directory / form, form=generate.Form(form), lines=9000, workers=1)
+    return {form: directory / form for form in FORMS}
 
 
 def test_a_log_has_the_lines_that_were_asked_for(log: Path) -> None:
@@ -52,6 +64,27 @@ def test_a_seed_gives_the_same_bytes_for_any_number_of_workers(log: Path, tmp_pa
     options = ["--lines", str(LINES), "--workers", "2"]
     subprocess.run([sys.executable, SCRIPT, again, *options], check=True)
     assert again.read_bytes() == log.read_bytes()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_seed_gives_the_same_bytes_of_any_form(
+    formed: dict[str, Path], tmp_path: Path, form: str
+) -> None:
+    again = tmp_path / "again"
+    options = ["--form", form, "--lines", "9000", "--workers", "2"]
+    subprocess.run([sys.executable, SCRIPT, again, *options], check=True)
+    assert again.read_bytes() == formed[form].read_bytes()
+    assert again.read_bytes().count(b"\n") == 9000
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_seed_gives_another_file_of_any_form(
+    generate: ModuleType, formed: dict[str, Path], tmp_path: Path, form: str
+) -> None:
+    other = tmp_path / "other"
+    generate.main(other, form=generate.Form(form), lines=1000, seed=2, workers=1)
+    same = set(formed[form].read_bytes().splitlines()) & set(other.read_bytes().splitlines())
+    assert len(same) <= 1  # the header, or an empty line
 
 
 def test_another_seed_gives_another_log(generate: ModuleType, log: Path, tmp_path: Path) -> None:
