@@ -92,7 +92,7 @@ def test_every_line_of_json_is_an_object_of_members_in_many_orders(tmp_path: Pat
 
 @pytest.mark.parametrize("form", ["yaml", "TEXT"])
 def test_a_form_that_is_not_known_is_refused(tmp_path: Path, form: str) -> None:
-    command = [sys.executable, SCRIPT, tmp_path / "new", "--form", form, "--lines", "1"]
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "new"), "--form", form, "--lines", "1"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert "'access'" in run.stderr

@@ -20,15 +20,8 @@ METHODS = ["GET"] * 60 + ["POST"] * 25 + ["PUT"] * 8 + ["DELETE"] * 4 + ["PATCH"
 STATUSES = [200] * 80 + [201] * 6 + [204] * 4 + [301, 302, 304, 400, 401, 403, 404, 404, 409, 422]
 STATUSES += [429, 500, 502, 503]
 SERVICES = ["checkout", "cart", "search", "auth", "billing", "mail", "web"] * 3 + ["käse-api"]
-MESSAGES = ["done"] * 4 + [
-    "cache miss",
-    "cache miss",
-    "zu spät",
-    "😀 ok",
-    "支払い完了",
-    "café\tretry",
-]
-MESSAGES += ["café\tretry", 'bad header "X-Id"', "C:\\temp\\new\nline", "path C:\\"]
+MESSAGES = ["done", "done", "cache miss"] * 15 + ["zu spät", "😀 ok", "支払い完了", "path C:\\"]
+MESSAGES += ["café\tretry", 'bad header "X-Id"', "C:\\temp\\new\nline"]
 MESSAGES += ["\u2028 odd \x07 bell", 'upstream said {"http":{"status":999,"method":"NONE"}}']
 TAGS = ["blue", "canary", "eu-west", "batch", "retry"] * 5 + ["été", 'a"b']
 
