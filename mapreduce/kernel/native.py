@@ -10,7 +10,6 @@ import os
 import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, overload
 
 import mapreduce.kernel._native as _native  # noqa: PLR0402 - "from" would hide that it is not built
@@ -25,11 +24,13 @@ variants = _native.variants
 has_byte = _native.has_byte
 
 
-@dataclass(frozen=True, slots=True)
 class PackedCounts:
     """Counts packed into bytes; they are merged without making a Python object of each key."""
 
-    data: bytes
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data: Final = data
 
     @classmethod
     def of(cls, counts: Mapping[bytes, int]) -> PackedCounts:
