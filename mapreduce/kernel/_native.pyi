@@ -21,6 +21,7 @@ class ShapeTable:
         cls,
         kind: str,
         delimiter: bytes,
+        paths: tuple[tuple[str | int, ...], ...],
         keys: tuple[tuple[int, int, bytes, int], ...],
         weights: tuple[int, ...],
         least: int,

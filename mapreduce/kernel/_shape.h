@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "_batch.h"
+#include "_paths.h"
 #include "_value.h"
 #include "_window.h"
 
@@ -36,6 +37,7 @@ typedef struct {
 
 typedef struct {
     const ShapeSpec *spec;
+    const JsonSpec *json;  /* the paths, if the lines are JSON */
     Table *table;
     const uint8_t *end;    /* of the block */
     uint64_t lines, empty, misshapen;

@@ -9,6 +9,8 @@
  * Source: the quote mask as in Langdale and Lemire, "Parsing Gigabytes of JSON per Second" (2019).
  */
 
+#include "_json.h"
+
 /* Return the delimiters of CSV in a window. `below` has a bit for each byte before the line end, and
  * `ends` for the line end itself. */
 TARGET static inline uint64_t
@@ -148,4 +150,21 @@ TARGET static void
 NAME(scan_blanks)(ShapeScan *scan, const uint8_t *p)
 {
     NAME(scan_lines)(scan, p, BLANKS);
+}
+
+TARGET static void
+NAME(scan_json)(ShapeScan *scan, const uint8_t *p)
+{
+    while (p < scan->end && !scan->error) {
+        const uint8_t *newline = find_byte(p, scan->end, '\n'), *line = p;
+        const uint8_t *end = newline - (newline > p && newline[-1] == '\r');
+        p = newline + 1;
+        scan->lines++;
+        if (line == end)
+            scan->empty++;
+        else if (!NAME(json_values)(scan->json, line, end, scan->end, scan->values))
+            scan->misshapen++;
+        else
+            scan->error = count_values(scan);
+    }
 }

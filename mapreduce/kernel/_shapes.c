@@ -9,6 +9,7 @@ typedef void (*ShapeFunction)(ShapeScan *, const uint8_t *);
 typedef struct {
     Counting base;
     ShapeSpec spec;
+    JsonSpec json;
     ShapeFunction scan;
     FieldSpec plain;          /* the same values, for blocks of CSV without any quote */
     ScanFunction plain_scan;  /* NULL if they cannot be counted as plain fields */
@@ -21,6 +22,8 @@ find_shape(const char *kind, const char *variant)
         return FIND_VARIANT(variant, scan_csv);
     if (!strcmp(kind, "access"))
         return FIND_VARIANT(variant, scan_access);
+    if (!strcmp(kind, "json"))
+        return FIND_VARIANT(variant, scan_json);
     return !strcmp(kind, "blanks") ? FIND_VARIANT(variant, scan_blanks) : NULL;
 }
 
@@ -94,10 +97,11 @@ ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     const char *kind, *delimiter, *variant, *seed;
     Py_ssize_t delimiter_size, seed_size;
-    PyObject *keys, *weights;
+    PyObject *paths, *keys, *weights;
     unsigned least, width;
-    if (!PyArg_ParseTuple(args, "sy#O!O!IIsy#", &kind, &delimiter, &delimiter_size, &PyTuple_Type, &keys,
-                          &PyTuple_Type, &weights, &least, &width, &variant, &seed, &seed_size))
+    if (!PyArg_ParseTuple(args, "sy#O!O!O!IIsy#", &kind, &delimiter, &delimiter_size, &PyTuple_Type,
+                          &paths, &PyTuple_Type, &keys, &PyTuple_Type, &weights, &least, &width, &variant,
+                          &seed, &seed_size))
         return NULL;
     ShapeFunction scan = find_shape(kind, variant);
     if (scan == NULL || delimiter_size != 1) {
@@ -109,7 +113,7 @@ ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
         return NULL;
     self->scan = scan;
     self->spec.delimiter = (uint8_t)*delimiter;
-    if (parse_choices(&self->spec, keys, weights) < 0) {
+    if (json_spec(&self->json, paths) < 0 || parse_choices(&self->spec, keys, weights) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -117,6 +121,12 @@ ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     spec->least = least > spec->needed ? least : spec->needed;
     spec->needed = spec->needed < 5 && !strcmp(kind, "access") ? 5 : spec->needed;
     spec->width = width;
+    if (!strcmp(kind, "json") && spec->needed > self->json.values) {
+        PyErr_SetString(PyExc_ValueError, "there is no such path");
+        Py_DECREF(self);
+        return NULL;
+    }
+    spec->needed = spec->needed > self->json.values ? spec->needed : self->json.values;
     if (!strcmp(kind, "quoted") && describe_plain(&self->plain, spec))
         self->plain_scan = find_field_scan(variant);
     self->base.table.weights = spec->weights;
@@ -148,7 +158,7 @@ scan_block(ShapeTable *self, const uint8_t *block, const uint8_t *end, Lines *li
     Table *table = &self->base.table;
     if (self->plain_scan && !memchr(block, '"', (size_t)(end - block)))
         return scan_fields(&self->plain, self->plain_scan, table, block, end, lines);
-    ShapeScan scan = {.spec = &self->spec, .table = table, .end = end};
+    ShapeScan scan = {.spec = &self->spec, .json = &self->json, .table = table, .end = end};
     scan_shaped(&scan, self->scan, block);
     *lines = (Lines){scan.lines, scan.empty, scan.misshapen};
     return scan.error;
@@ -185,6 +195,13 @@ ShapeTable_scan(PyObject *object, PyObject *args)
     return result;
 }
 
+static void
+ShapeTable_dealloc(PyObject *object)
+{
+    json_spec_clear(&((ShapeTable *)object)->json);
+    Counting_dealloc(object);
+}
+
 static PyMethodDef ShapeTable_methods[] = {
     {"scan", ShapeTable_scan, METH_VARARGS, NULL},
     {"forget", Counting_forget, METH_O, NULL},
@@ -193,7 +210,7 @@ static PyMethodDef ShapeTable_methods[] = {
 };
 static PyType_Slot ShapeTable_slots[] = {
     {Py_tp_new, ShapeTable_new},
-    {Py_tp_dealloc, Counting_dealloc},
+    {Py_tp_dealloc, ShapeTable_dealloc},
     {Py_tp_methods, ShapeTable_methods},
     {0, NULL},
 };

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mapreduce.kernel.json_path import MAX_DEPTH, JsonPath, check_paths, path_text
 from mapreduce.kernel.misshapen import Misshapen
+from mapreduce.kernel.shapes import Native
 
 _FEW: Final = 100
 """Brackets of a line that Python's decoder may read: it recurses, and the stack has an end."""
@@ -57,6 +58,10 @@ class JsonLines:
 
     def __post_init__(self) -> None:
         check_paths(self.paths)
+
+    @property
+    def native(self) -> Native:
+        return Native("json", least=len(self.paths), paths=self.paths)
 
     def split(self, line: bytes, /) -> list[bytes]:
         """Return the value at each path.

@@ -24,12 +24,12 @@ class ShapeTable:
         variant: str,
     ) -> None:
         check_chosen(keys, weights, width)
-        kind, delimiter, least = shape.native
+        kind, delimiter, least, paths = shape.native
         cuts = [key if isinstance(key, Cut) else Cut(key) for key in keys]
         chosen = tuple((cut.field, cut.skip, cut.until, cut.length) for cut in cuts)
         seed = os.urandom(SEED_SIZE)
         self._table = _native.ShapeTable(
-            kind, delimiter, chosen, tuple(weights), least, width or 0, variant, seed
+            kind, delimiter, paths, chosen, tuple(weights), least, width or 0, variant, seed
         )
 
     def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from mapreduce.kernel._pure import MAX_FIELD, MAX_FIELDS, MAX_WEIGHTS
+from mapreduce.kernel.json_path import JsonPath
 from mapreduce.kernel.misshapen import Misshapen
 
 QUOTE: Final = b'"'
@@ -20,16 +21,24 @@ LEAST_ACCESS: Final = 7
 _BLANKS: Final = re.compile(rb"[ \t]+")
 
 
+class Native(NamedTuple):
+    """What the native kernel needs to know about a shape: which one it is, and its settings."""
+
+    name: str
+    delimiter: bytes = b" "
+    least: int = 1
+    paths: tuple[JsonPath, ...] = ()
+
+
 class Shape(Protocol):
     """How a line is split into values.
 
-    ``native`` is what the native kernel needs to know: the name of the shape, its delimiter, and
-    how many values a line has at least.
+    ``native`` is what the native kernel needs to know.
     """
 
     @property
-    def native(self) -> tuple[str, bytes, int]:
-        """The name, the delimiter, and the number of values that a line has at least."""
+    def native(self) -> Native:
+        """The name of the shape, its delimiter, the least number of values, and paths into JSON."""
 
     def split(self, line: bytes, /) -> Sequence[bytes]:
         """Return the values of a line. Raises ``Misshapen`` if it does not have this shape."""
@@ -84,7 +93,7 @@ def check_chosen(keys: Sequence[Chosen], weights: Sequence[int], width: int | No
 class Blanks:
     """Fields between runs of blanks and tabs, as in awk; those around the line mean nothing."""
 
-    native: ClassVar = ("blanks", b" ", 1)
+    native: ClassVar = Native("blanks")
 
     def split(self, line: bytes, /) -> Sequence[bytes]:
         stripped = line.strip(b" \t")
@@ -108,8 +117,8 @@ class Quoted:
             )
 
     @property
-    def native(self) -> tuple[str, bytes, int]:
-        return "quoted", self.delimiter, 1
+    def native(self) -> Native:
+        return Native("quoted", self.delimiter)
 
     def split(self, line: bytes, /) -> Sequence[bytes]:
         if QUOTE not in line:
@@ -150,7 +159,7 @@ class AccessLog:
     are. The time, field 4, is in brackets, and the request, field 5, in quotes.
     """
 
-    native: ClassVar = ("access", b" ", LEAST_ACCESS)
+    native: ClassVar = Native("access", least=LEAST_ACCESS)
 
     def split(self, line: bytes, /) -> Sequence[bytes]:
         values, place = list[bytes](), 0
