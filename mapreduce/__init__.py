@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from mapreduce.mapping.fields import FieldMapper
     from mapreduce.mapping.lines import LineMapper, Malformed
     from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
+    from mapreduce.mapping.shapes import (
+        ShapeMapper,
+        access_log,
+        blank_fields,
+        csv_lines,
+        delimited_lines,
+        json_lines,
+    )
     from mapreduce.outputs.rejects import Reject
     from mapreduce.outputs.stats import Stats
     from mapreduce.outputs.table import Row, Table
@@ -45,6 +53,7 @@ __all__ = [
     "Reject",
     "Result",
     "Row",
+    "ShapeMapper",
     "Smallest",
     "Stats",
     "Sum",
@@ -52,6 +61,11 @@ __all__ = [
     "Tally",
     "Totals",
     "UsageError",
+    "access_log",
+    "blank_fields",
+    "csv_lines",
+    "delimited_lines",
+    "json_lines",
     "named",
     "printable",
     "run",
@@ -82,6 +96,14 @@ _HOMES = {
         "Judgement",
         "Mapper",
         "Tally",
+    ),
+    "mapreduce.mapping.shapes": (
+        "ShapeMapper",
+        "access_log",
+        "blank_fields",
+        "csv_lines",
+        "delimited_lines",
+        "json_lines",
     ),
     "mapreduce.outputs.rejects": ("Reject",),
     "mapreduce.outputs.stats": ("Stats",),

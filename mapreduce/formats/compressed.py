@@ -22,6 +22,7 @@ from mapreduce.formats.format import (
     Head,
     MapperFor,
     Readable,
+    choose_by_line,
     first_line_of,
     peek,
     read_into,
@@ -110,7 +111,7 @@ class Compressed(Format):
                 line = first_line_of(
                     text for _offset, text in whole_lines(source.name, texts, 0, FIRST_LINE)
                 )
-        return self, mapper_for(source.name, line)
+        return self, choose_by_line(mapper_for, source.name, line)
 
     def cut(
         self,

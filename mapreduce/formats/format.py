@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, NamedTuple, Protocol, cast
 
-from mapreduce.errors import InputError
+from mapreduce.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from io import RawIOBase
@@ -157,6 +158,18 @@ class Format:
         raise NotImplementedError
 
 
+def choose_by_line(mapper_for: MapperFor, name: str, line: bytes) -> Mapper:
+    """Return the mapper of an input of text, chosen by its first line without its line end.
+
+    Raises ``UsageError`` if the job cannot count such an input.
+    """
+    mapper = mapper_for(name, line)
+    try:
+        return mapper.for_first_line(line.removesuffix(b"\r"))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
 def with_final_newline(data: bytes) -> memoryview:
     r"""Return lines, with a ``\n`` appended if the last one has none."""
     return memoryview(data if data.endswith(b"\n") else data + b"\n")
@@ -192,6 +205,20 @@ def first_line_of(texts: Iterable[bytes]) -> bytes:
         if b"\n" in line or len(line) >= FIRST_LINE:
             break
     return line[:FIRST_LINE].partition(b"\n")[0]
+
+
+def drop_header(blocks: Iterator[Block]) -> tuple[Iterator[Block], int]:
+    """Drop lines up to the first one that is not empty; return the rest and their number."""
+    dropped = 0
+    for block in blocks:
+        data = bytes(block.view)
+        start = len(data) - len(without_empty_lines(data))
+        end = data.find(b"\n", start) + 1 or len(data)
+        dropped += data.count(b"\n", 0, end)
+        if start < len(data):
+            rest = block._replace(view=block.view[end:], offset=block.offset + end)
+            return chain([rest], blocks), dropped
+    return iter(()), dropped
 
 
 def without_empty_lines(text: bytes) -> bytes:

@@ -80,7 +80,7 @@ class Parquet(Format):
                 raise UsageError(
                     f"{source.name}: the column {column} has no single values, but {kind}"
                 )
-        return Parquet(columns, mapper.key_separator or b" "), mapper
+        return Parquet(columns, mapper.column_separator or b" "), mapper
 
     def cut(
         self,

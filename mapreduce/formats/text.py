@@ -19,6 +19,7 @@ from mapreduce.formats.format import (
     Head,
     MapperFor,
     Readable,
+    choose_by_line,
     first_line_of,
     read_into,
     with_final_newline,
@@ -60,7 +61,7 @@ class Text(Format):
                     line = first_line_of([file.read(FIRST_LINE)])
             except OSError as error:
                 raise InputError(f"{source.name}: {error.strerror}") from error
-        return self, mapper_for(source.name, line)
+        return self, choose_by_line(mapper_for, source.name, line)
 
     def cut(
         self,

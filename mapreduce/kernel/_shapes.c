@@ -13,12 +13,13 @@ typedef struct {
     ShapeFunction scan;
     FieldSpec plain;          /* the same values, for blocks of CSV without any quote */
     ScanFunction plain_scan;  /* NULL if they cannot be counted as plain fields */
+    int has_quotes;           /* quotes have a meaning */
 } ShapeTable;
 
 static ShapeFunction
 find_shape(const char *kind, const char *variant)
 {
-    if (!strcmp(kind, "quoted"))
+    if (!strcmp(kind, "quoted") || !strcmp(kind, "plain"))
         return FIND_VARIANT(variant, scan_csv);
     if (!strcmp(kind, "access"))
         return FIND_VARIANT(variant, scan_access);
@@ -127,8 +128,15 @@ ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
         return NULL;
     }
     spec->needed = spec->needed > self->json.values ? spec->needed : self->json.values;
-    if (!strcmp(kind, "quoted") && describe_plain(&self->plain, spec))
+    int is_plain = !strcmp(kind, "plain");
+    if ((is_plain || !strcmp(kind, "quoted")) && describe_plain(&self->plain, spec))
         self->plain_scan = find_field_scan(variant);
+    self->has_quotes = !is_plain;
+    if (is_plain && self->plain_scan == NULL) {
+        PyErr_SetString(PyExc_ValueError, "plain fields cannot be cut");
+        Py_DECREF(self);
+        return NULL;
+    }
     self->base.table.weights = spec->weights;
     return (PyObject *)self;
 }
@@ -156,7 +164,8 @@ static int
 scan_block(ShapeTable *self, const uint8_t *block, const uint8_t *end, Lines *lines)
 {
     Table *table = &self->base.table;
-    if (self->plain_scan && !memchr(block, '"', (size_t)(end - block)))
+    int is_plain = !self->has_quotes || !memchr(block, '"', (size_t)(end - block));
+    if (self->plain_scan && is_plain)
         return scan_fields(&self->plain, self->plain_scan, table, block, end, lines);
     ShapeScan scan = {.spec = &self->spec, .json = &self->json, .table = table, .end = end};
     scan_shaped(&scan, self->scan, block);

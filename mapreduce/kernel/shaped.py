@@ -27,7 +27,7 @@ def shape_table(
     that no line can have.
     """
     chosen, _table = kernel.choose(name or os.environ.get("MAPREDUCE_KERNEL"))
-    if chosen == "pure":
+    if chosen == "pure" or len(shape.native.delimiter) > 1:  # the native kernel finds one byte
         return _pure_shapes.ShapeTable(shape, keys, weights, width)
     from mapreduce.kernel import native_shapes  # noqa: PLC0415 - it may not be built
 

@@ -90,6 +90,26 @@ def check_chosen(keys: Sequence[Chosen], weights: Sequence[int], width: int | No
 
 
 @dataclass(frozen=True)
+class Plain:
+    """Fields between a delimiter of one byte or more; quotes mean nothing."""
+
+    delimiter: bytes
+
+    def __post_init__(self) -> None:
+        if not self.delimiter or b"\n" in self.delimiter or b"\r" in self.delimiter:
+            raise ValueError(
+                f"the delimiter must not be empty or have a line end: {self.delimiter!r}"
+            )
+
+    @property
+    def native(self) -> Native:
+        return Native("plain", self.delimiter)
+
+    def split(self, line: bytes, /) -> Sequence[bytes]:
+        return line.split(self.delimiter)
+
+
+@dataclass(frozen=True)
 class Blanks:
     """Fields between runs of blanks and tabs, as in awk; those around the line mean nothing."""
 

@@ -79,8 +79,20 @@ class FieldMapper(TableMapper):
         return 1 if self.fields[-1] < 0 else len(self.fields)
 
     @property
+    def titles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """A title for each column of a key; fields to the end of the line are one column."""
+        if self.fields[-1] > 0:
+            return tuple(f"Field{number}" for number in self.fields)
+        return (f"Field{','.join(map(str, [*self.fields[:-1], -self.fields[-1]]))}-",)
+
+    @property
     def key_separator(self) -> bytes:  # type: ignore[override]
         """The byte between the fields of a key."""
+        return self.delimiter
+
+    @property
+    def column_separator(self) -> bytes:  # type: ignore[override]
+        """The byte between the columns of a table that is no text."""
         return self.delimiter
 
     @property

@@ -84,18 +84,30 @@ class Mapper:
 
     ``measures`` are kept for each key in addition to the count. ``key_separator`` cuts a key into
     ``key_columns`` columns. ``pace`` tells the planner how fast the mapper counts. ``layout`` is
-    shown by ``--explain`` and says how lines are read.
+    shown by ``--explain`` and says how lines are read. ``titles`` name the columns of the key, if
+    the mapper knows them. ``column_separator`` stands between the columns of a table that is no
+    text. With ``skips_first_line``, the first line of each input is a header and is skipped.
     """
 
     measures: tuple[Measure, ...] = ()
     key_columns: int = 1
     key_separator: bytes | None = None
+    column_separator: bytes | None = None
     pace: Pace = PYTHON
     layout: str = ""
+    titles: tuple[str, ...] = ()
+    skips_first_line: bool = False
 
     def start(self) -> Combiner:
         """Return a new combiner. A worker calls this once in a run."""
         raise NotImplementedError(f"{type(self).__name__} needs a method start")
+
+    def for_first_line(self, _line: bytes, /) -> Mapper:
+        """Return the mapper for an input of text with this first line, without its line end.
+
+        Raises ``UsageError`` if the mapper needs another first line.
+        """
+        return self
 
     def for_columns(self, _names: Sequence[str], /) -> tuple[tuple[str, ...], Mapper]:
         """Choose columns of a table that has columns ``_names``; return them and their mapper.

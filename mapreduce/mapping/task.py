@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mapreduce.backends.report import report
 from mapreduce.errors import InputError, LimitError, TaskError
-from mapreduce.formats.format import Block
+from mapreduce.formats.format import Block, drop_header
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
 from mapreduce.options import BLOCK, MAX_KEYS, MAX_LINE, Tick
 from mapreduce.reducing.partial import Partial
@@ -98,7 +98,11 @@ def _map_into(
     rejects = list(total.rejects)
     if settings.spool:
         settings.spool.clear(split.source.index, split.start)
-    for block in split.blocks(settings.block_size, settings.max_line):
+    blocks = split.blocks(settings.block_size, settings.max_line)
+    if split.is_first and (split.source.mapper or settings.mapper).skips_first_line:
+        blocks, dropped = drop_header(blocks)
+        lines, skipped = lines + dropped, skipped + dropped
+    for block in blocks:
         missing = settings.wanted - len(rejects)
         wanted = len(block.view) if settings.spool else missing
         tally = _map_block(combiner, block, wanted, split)

@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import NamedTuple
 
-from mapreduce.formats.format import Block, MapperFor, first_line_of, with_final_newline
+from mapreduce.formats.format import (
+    Block,
+    MapperFor,
+    choose_by_line,
+    first_line_of,
+    with_final_newline,
+)
 from mapreduce.formats.table import read_stream
 from mapreduce.inputs.sources import Source
 from mapreduce.kernel.pace import PYTHON, Pace
@@ -38,6 +44,11 @@ class Split:
     @property
     def size(self) -> int:
         return self.end - self.start
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the split has the first line of its source."""
+        return self.start <= self.source.start
 
     @property
     def cost(self) -> int:
@@ -137,7 +148,8 @@ def _stream_splits(
     """Yield a split for each chunk of a stream. Choose the mapper by the first line."""
     for number, (offset, data) in enumerate(chunks):
         if mapper_for and number == 0:
-            source = replace(source, mapper=mapper_for(source.name, first_line_of([data])))
+            mapper = choose_by_line(mapper_for, source.name, first_line_of([data]))
+            source = replace(source, mapper=mapper)
         yield Split(source, offset, offset + len(data), data)
 
 

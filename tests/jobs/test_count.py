@@ -17,7 +17,8 @@ from naive import count_fields
 from promises import change, promise
 
 from mapreduce import UsageError, run
-from mapreduce.jobs.count import count, parse_fields
+from mapreduce.jobs.count import count
+from mapreduce.jobs.count.fields import parse_fields
 
 LINES = b"b x\na x\nb y\n\na x\nlonely\n"
 

@@ -1,0 +1,5 @@
+"""Count the lines of logs and tables by any of their fields, whatever shape the lines have."""
+
+from mapreduce.jobs.count.job import count
+
+__all__ = ["count"]

@@ -1,0 +1,81 @@
+"""Count lines by the values of fields: ``cut | sort | uniq -c | sort -rn`` in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from mapreduce import Job, Mapper, Table, Totals, UsageError, named
+from mapreduce.jobs.count.shapes import Question, make_mapper
+
+
+@dataclass(frozen=True)
+class FieldCount(Job):
+    """Counts the distinct values of chosen fields; ``top`` keeps only the most frequent ones."""
+
+    mapper: Mapper
+    question: Question
+    top: int | None = None
+    outputs: Sequence[str] = ("counts.csv",)
+    name: ClassVar[str] = "count"  # type: ignore[misc]
+
+    @property
+    def remedy(self) -> str:  # type: ignore[override]
+        return self.question.remedy
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        return {**self.question.described, "top": self.top}
+
+    def finish(self, totals: Totals, /) -> Sequence[Table]:
+        """Return a row for each combination of values, the most frequent first, then by bytes."""
+        several = self.mapper.key_columns > 1
+        separator = self.mapper.key_separator if several else None
+        rows = totals.rows(split_at=separator, top=self.top)
+        note = f"{len(rows):,} of {len(totals):,} distinct values"
+        sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
+        return [Table(self.outputs[0], (*self.mapper.titles, "Count", *sums), rows, note)]
+
+
+def count(  # noqa: PLR0917 - each parameter is an option of the command
+    fields: Annotated[
+        str | None,
+        "-F",
+        "Fields to count by, numbered from 1 as in cut: 7,8 or 2-4 or 3- or -2.",
+    ] = None,
+    delimiter: Annotated[str, "-d", r"What separates fields; \t is a tab."] = " ",
+    by: Annotated[
+        str | None, "Names or numbers of what to count by, such as path,status or http.status."
+    ] = None,
+    sum: Annotated[list[str] | None, "Sum this field for each key, too; repeatable."] = None,  # noqa: A002
+    blanks: Annotated[bool, "Fields are separated by runs of blanks and tabs, as in awk."] = False,
+    csv: Annotated[bool, "The lines are CSV, with quotes."] = False,
+    tsv: Annotated[bool, "The lines are TSV: as CSV, with tabs."] = False,
+    access_log: Annotated[
+        bool, "The lines are an access log of Apache or nginx, common or combined."
+    ] = False,
+    json: Annotated[bool, "The lines are JSON; name paths such as http.status or tags[0]."] = False,
+    header: Annotated[bool, "The first line of each input names the fields."] = False,
+    fields_expected: Annotated[
+        int | None, "Number of fields in a line; lines with more or fewer are malformed."
+    ] = None,
+    top: Annotated[int | None, "Write only this many values, the most frequent ones."] = None,
+) -> FieldCount:
+    """Count lines by the values of fields, and sum other fields."""
+    if top is not None and not (isinstance(top, int) and top >= 1):
+        raise UsageError(f"{named('top', top)}: must be at least 1")
+    shapes = {"blanks": blanks, "csv": csv, "tsv": tsv, "access_log": access_log, "json": json}
+    chosen = [name for name, wanted in shapes.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"{named(chosen[0])} and {named(chosen[1])}: choose one shape of lines")
+    question = Question(
+        fields,
+        by,
+        tuple(sum or ()),
+        delimiter,
+        chosen[0] if chosen else "",
+        header,
+        fields_expected,
+    )
+    return FieldCount(make_mapper(question), question, top)

@@ -1,0 +1,133 @@
+"""Choose the mapper for a question: what to count by, in which shape of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mapreduce
+from mapreduce import FieldMapper, Mapper, Sum, UsageError, named
+from mapreduce.jobs.count.fields import parse_by, parse_delimiter, parse_fields, without_quotes
+
+Names = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to count, as the options of the command say it; ``shape`` is the name of an option."""
+
+    fields: str | None
+    by: str | None
+    summed: tuple[str, ...]
+    delimiter: str
+    shape: str
+    header: bool
+    fields_expected: int | None
+
+    @property
+    def described(self) -> Mapping[str, object]:
+        """The question for the manifest."""
+        return {
+            "fields": self.fields,
+            "by": self.by,
+            "sum": list(self.summed),
+            "shape": self.shape or "fields",
+            "delimiter": self.delimiter,
+            "header": self.header,
+            "fields_expected": self.fields_expected,
+        }
+
+    @property
+    def remedy(self) -> str:
+        """What to try if no line could be counted."""
+        if self.shape:
+            return f"Perhaps the lines have another shape than {named(self.shape)} says."
+        return (
+            f"Perhaps another byte is between the fields ({named('delimiter')}), or the lines have "
+            f"another shape ({named('csv')}, {named('blanks')}, {named('json')}, ...)."
+        )
+
+
+def make_mapper(question: Question) -> Mapper:
+    """Return the mapper for a question. Raises ``UsageError`` for one that no line can answer."""
+    _check(question)
+    try:
+        if not question.shape and not question.header and len(_delimiter(question)) == 1:
+            return _plain_mapper(question)
+        return _shape_mapper(question)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
+
+
+def _check(question: Question) -> None:
+    for name in ("fields", "by", "delimiter"):
+        text = getattr(question, name)
+        if text is not None and not isinstance(text, str):
+            raise UsageError(f"{named(name, text)}: must be a text, such as '7,8' or ','")
+    if (question.fields is None) == (question.by is None):
+        both = f"{named('fields')} or {named('by')}"
+        raise UsageError(f"{both} says what to count by: give one of them")
+    if question.header and question.shape in {"access_log", "json", "blanks"}:
+        raise UsageError(f"{named('header')}: only CSV, TSV and delimited lines have a header")
+    if question.shape == "json" and question.fields is not None:
+        raise UsageError(
+            f"{named('fields')}: JSON has no numbered fields; name paths with {named('by')}"
+        )
+
+
+def _delimiter(question: Question) -> bytes:
+    return parse_delimiter(question.delimiter)
+
+
+def _names(question: Question) -> tuple[Names, Names]:
+    """Return what to count by, and what to sum."""
+    if question.fields is not None:
+        by: Names = parse_fields(question.fields)
+    else:
+        by = parse_by("by", question.by or "")
+    summed = tuple(one for text in question.summed for one in parse_by("sum", text))
+    if len(set(summed)) < len(summed):
+        raise UsageError(f"{named('sum')}: names a field twice")
+    return by, summed
+
+
+def _plain_mapper(question: Question) -> Mapper:
+    """Return the mapper of fields between one byte, which have no names."""
+    by, summed = _names(question)
+    fields, sums = (tuple(one for one in ones if isinstance(one, int)) for ones in (by, summed))
+    for one in (*by, *summed):
+        if isinstance(one, str):
+            raise UsageError(
+                f"there is no field {one!r}: give its number, or the shape of the lines "
+                f"({named('header')}, {named('csv')}, {named('access_log')}, {named('json')})"
+            )
+    measures = tuple(Sum(f"Field{number}", (b"", b"-")) for number in sums)
+    return FieldMapper(
+        _delimiter(question), fields, question.fields_expected, summed=sums, measures=measures
+    )
+
+
+def _shape_mapper(question: Question) -> Mapper:
+    """Return the mapper of another shape of lines."""
+    by, summed = _names(question)
+    if any(isinstance(one, int) and one < 1 for one in by):
+        raise UsageError(
+            f"{named('fields')}: fields to the end of a line need {named('delimiter')}"
+        )
+    width = question.fields_expected
+    if question.shape == "json":
+        paths = [[str(one) for one in ones] for ones in (by, summed)]
+        return mapreduce.json_lines(*paths[0], summed=paths[1])
+    by, summed = (tuple(map(without_quotes, ones)) for ones in (by, summed))
+    if question.shape == "access_log":
+        return mapreduce.access_log(*by, summed=summed, width=width)
+    if question.shape == "blanks":
+        return mapreduce.blank_fields(*by, summed=summed, width=width)
+    if question.shape:
+        delimiter = b"\t" if question.shape == "tsv" else b","
+        return mapreduce.csv_lines(
+            *by, summed=summed, delimiter=delimiter, header=question.header, width=width
+        )
+    return mapreduce.delimited_lines(
+        *by, summed=summed, delimiter=_delimiter(question), header=question.header, width=width
+    )
