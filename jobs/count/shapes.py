@@ -27,12 +27,12 @@ class Question:
     @property
     def described(self) -> Mapping[str, object]:
         """The question for the manifest."""
+        by, summed = _names(self)
         return {
-            "fields": self.fields,
-            "by": self.by,
-            "sum": list(self.summed),
-            "shape": self.shape or "fields",
-            "delimiter": self.delimiter,
+            "fields": list(by),
+            "sum": list(summed),
+            "lines": self.shape or "fields",
+            "delimiter": _delimiter(self).decode("latin-1"),
             "header": self.header,
             "fields_expected": self.fields_expected,
         }

@@ -166,7 +166,6 @@ def test_fields_that_cannot_be_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["-F", "1", "-d", "ab"], b"delimiter"),
         (["-F", "1", "-d", ""], b"delimiter"),
         (["-F", "1", "-d", r"\n"], b"delimiter"),
         (["-F", "3", "--fields-expected", "2"], b"the fields must be 1 to 2, not (3,)"),

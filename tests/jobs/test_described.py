@@ -45,7 +45,15 @@ FLOWLOGS = {
     "account": [],
     "region": [],
 }
-COUNT = {"fields": [7], "delimiter": " ", "fields_expected": None, "top": None}
+COUNT = {
+    "fields": [7],
+    "sum": [],
+    "lines": "fields",
+    "delimiter": " ",
+    "header": False,
+    "fields_expected": None,
+    "top": None,
+}
 
 
 @promise(
