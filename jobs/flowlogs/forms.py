@@ -89,9 +89,9 @@ def _header(name: str, line: bytes, otherwise: Layout) -> tuple[str, ...]:
 
 def _no_name(name: str, word: str) -> UsageError:
     return UsageError(
-        f"{name}: in its header, {printable(repr(word))} is not the name of a field; "
-        "correct the header, or remove it and name the fields with "
-        f"{named('log_format')}"
+        f"{name}: in its header or among its columns, {printable(repr(word))} is not the name of a "
+        "field; correct that name, or, in a log of text, remove the header and name the fields "
+        f"with {named('log_format')}"
     )
 
 
