@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mapreduce.engine import run
     from mapreduce.errors import InputError, MapReduceError, UsageError, named, printable
     from mapreduce.job import Job
+    from mapreduce.kernel import find_lines
     from mapreduce.key_count import KeyCount
     from mapreduce.mapping.fields import FieldMapper
     from mapreduce.mapping.lines import LineMapper, Malformed
@@ -65,6 +66,7 @@ __all__ = [
     "blank_fields",
     "csv_lines",
     "delimited_lines",
+    "find_lines",
     "json_lines",
     "named",
     "printable",
@@ -83,6 +85,7 @@ _HOMES = {
         "printable",
     ),
     "mapreduce.job": ("Job",),
+    "mapreduce.kernel": ("find_lines",),
     "mapreduce.key_count": ("KeyCount",),
     "mapreduce.mapping.fields": ("FieldMapper",),
     "mapreduce.mapping.lines": (

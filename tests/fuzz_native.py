@@ -17,6 +17,7 @@ from held import merge, unpack
 from naive import count_fields
 
 from mapreduce import kernel
+from mapreduce.kernel._pure import find_lines
 
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 600, 5000]
 
@@ -55,6 +56,9 @@ def one_round(chance: random.Random) -> None:
     expected_sums = [Counter[bytes]() for _ in weights]
     for _ in range(chance.randrange(1, 5)):
         block = bytearray(random_block(chance, delimiter))
+        asked: Any = {"widths": (3, 34), "words": [b"a", b"xyz"], "before": chance.randrange(3)}
+        found = kernel.find_lines(memoryview(block), delimiter, **asked)
+        assert {*find_lines(memoryview(block), delimiter, **asked)} <= {*found}, asked
         naive = count_fields(bytes(block), *columns)
         scan = table.scan(memoryview(block))
         figures = (scan.lines, scan.empty, scan.misshapen)

@@ -105,7 +105,7 @@ _LATER: Final = (
     *("encryption-status", "tags", "next-hop-id", "next-hop-type", "next-hop-az-id"),
 )
 KNOWN: Final = tuple(dict.fromkeys((*DEFAULT.names, *_LATER, *TRANSIT_GATEWAY.names)))
-_SPELLINGS: Final = {name.replace("-", ""): name for name in KNOWN} | {
+SPELLINGS: Final = {name.replace("-", ""): name for name in KNOWN} | {
     "account": "account-id",
     "sourceaddress": "srcaddr",
     "destinationaddress": "dstaddr",
@@ -148,7 +148,7 @@ def field_name(text: str) -> str:
     ('log-status', 'version', 'next-hop-x')
     """
     plain = re.sub(r"\\?\$\{(.*)\}", r"\1", text.strip().strip(_QUOTES)).strip().lower()
-    return _SPELLINGS.get(re.sub("[-_ ]", "", plain), plain.replace("_", "-"))
+    return SPELLINGS.get(re.sub("[-_ ]", "", plain), plain.replace("_", "-"))
 
 
 _short_name = lru_cache(maxsize=1_000)(field_name)

@@ -28,8 +28,9 @@ from mapreduce.jobs.flowlogs.layout import (
     header_names,
     shown,
 )
+from mapreduce.jobs.flowlogs.mapping import RecordMapper
 from mapreduce.jobs.flowlogs.protocols import small_number
-from mapreduce.jobs.flowlogs.rewriting import RecordMapper, Rewriter
+from mapreduce.jobs.flowlogs.rewriting import Rewriter
 
 MEASURES: Final = {"flows": "Count", "packets": "Packets", "bytes": "Bytes"}
 """The measures and the titles of their columns, in the order of the columns."""
@@ -107,7 +108,7 @@ class Judge:
     is the field that marks records without a flow. A key that looks like a header is malformed,
     unless it is the key of the log's own header and ``skips_header`` is set. A key with a tab after
     the ``last`` field of a line is malformed, too. In both cases the whole line is judged again
-    (see ``rewriting``).
+    (see ``mapping``).
     """
 
     names: tuple[str, ...]

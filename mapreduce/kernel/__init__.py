@@ -46,11 +46,13 @@ __all__ = [
     "Packed",
     "Scan",
     "Table",
+    "find_lines",
     "has_byte",
 ]
 
 BUILT: Final = bool(VARIANTS)
 has_byte = native.has_byte if BUILT else _pure.has_byte
+find_lines = native.find_lines if BUILT else _pure.find_lines
 
 
 class Packed(Protocol):

@@ -10,8 +10,9 @@ counted line by line.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple, TypeAlias
 
@@ -241,6 +242,46 @@ def key_too_long(longest: int) -> InputError:
 def has_byte(block: memoryview, byte: int, /) -> bool:
     """Return whether a block contains a byte."""
     return bytes([byte]) in bytes(block)
+
+
+def find_lines(
+    block: memoryview,
+    delimiter: bytes,
+    *,
+    widths: Sequence[int] = (),
+    words: Collection[bytes] = (),
+    before: int = 0,
+) -> list[int]:
+    r"""Return the offsets of the lines that may need a second look.
+
+    These lines end with a blank or a tab, or have one of ``widths`` fields, or have one of
+    ``words`` (in small letters) after the first ``before`` fields. A line with a digit directly
+    after these fields is not searched for words, and a line that is not ASCII may have any word. A
+    word may have capitals, and any of the characters ``-_${}\`` in it. The native kernel compares
+    hashes of words, so that it may find a line too many.
+    """
+    found, offset = [], 0
+    ends = (b" ", b"\t")
+    for ended in bytes(block).removesuffix(b"\n").split(b"\n"):
+        line = ended.removesuffix(b"\r")
+        if line.endswith(ends) or (line and line.count(delimiter) + 1 in widths):
+            found.append(offset)
+        else:
+            rest = line.split(delimiter, before)[before:]
+            if rest and not rest[0][:1].isdigit() and _has_word(rest[0], words):
+                found.append(offset)
+        offset += len(ended) + 1
+    return found
+
+
+_IGNORED: Final = b"-_${}\\"
+_WORD: Final = re.compile(rb"[a-z0-9]+")
+
+
+def _has_word(text: bytes, words: Collection[bytes]) -> bool:
+    if not text.isascii():
+        return True
+    return not set(words).isdisjoint(_WORD.findall(text.lower().translate(None, _IGNORED)))
 
 
 def are_numbers(texts: Sequence[bytes]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, overload
 
 import mapreduce.kernel._native as _native  # noqa: PLR0402 - "from" would hide that it is not built
@@ -22,6 +22,18 @@ UNIT: Final = 16
 
 variants = _native.variants
 has_byte = _native.has_byte
+
+
+def find_lines(
+    block: memoryview,
+    delimiter: bytes,
+    *,
+    widths: Sequence[int] = (),
+    words: Collection[bytes] = (),
+    before: int = 0,
+) -> list[int]:
+    """Do what ``_pure.find_lines`` does, in C."""
+    return _native.find_lines(block, delimiter[0], before, tuple(widths), b" ".join(words))
 
 
 class PackedCounts:
