@@ -60,8 +60,13 @@ def run_with(job: Job, inputs: Inputs, options: Options) -> Result:
     return result
 
 
-def count_and_write(job: Job, inputs: Inputs, options: Options) -> Result:
-    """Run a job but print nothing, so that a caller can remove a progress bar before it prints."""
+def count_and_write(
+    job: Job, inputs: Inputs, options: Options, *, here: Callable[[], Backend] = ThisProcess
+) -> Result:
+    """Run a job but print nothing, so that a caller can remove a progress bar before it prints.
+
+    ``here`` makes the backend that counts if this process counts itself.
+    """
     clock, targets = Clock(), _targets(job, options)
     sources = _find(job, inputs, targets)
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
@@ -69,7 +74,7 @@ def count_and_write(job: Job, inputs: Inputs, options: Options) -> Result:
         settings = _settings(job, options, spool)
         plan = make_plan(sources, job, options)
         plan = adjust_plan(plan, partial(map_task, settings=settings))
-        with backend_of(plan, clock) as backend:
+        with backend_of(plan, clock, here) as backend:
             total = map_reduce(plan, backend, settings, clock)
         counted = Counted(job, options, sources, plan, total, targets, spool, clock)
         tables = counted.make_tables()
@@ -121,14 +126,16 @@ def _settings(job: Job, options: Options, spool: Spool | None) -> MapSettings:
 
 
 @contextmanager
-def backend_of(plan: Plan, clock: Clock) -> Iterator[Backend]:
+def backend_of(
+    plan: Plan, clock: Clock, here: Callable[[], Backend] = ThisProcess
+) -> Iterator[Backend]:
     """Yield the backend of a plan; close it at the end unless the caller passed it."""
     clock.lap("plan")
     try:
         if plan.backend is not None:
             yield plan.backend
         elif plan.in_this_process:
-            yield ThisProcess()
+            yield here()
         else:
             from mapreduce.backends.pool import Pool  # noqa: PLC0415 - costs a small run 15 ms
 

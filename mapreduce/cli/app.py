@@ -93,6 +93,7 @@ def _app(stop: StopRequest) -> typer.Typer:
         help="Count anything in line-oriented data, on every core, without losing a line.",
     )
     app.callback()(_root)
+    app.command("new", cls=PlainCommand)(_new)
     app.command("jobs", cls=PlainCommand)(_jobs)
     return app
 
@@ -127,6 +128,15 @@ def _print_version() -> None:
     missing = f" ({kernel.MISSING})" if kernel.MISSING else ""
     print(f"mapreduce {mapreduce.__version__}, Python {python}, {kernel.NAME} kernel{missing}")
     raise typer.Exit
+
+
+def _new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the job's function.")],
+) -> None:
+    """Write a job of your own to begin with, NAME.py, and its test into the current directory."""
+    from mapreduce.cli.new_job import write_new_job  # noqa: PLC0415 - only this command needs it
+
+    print(*write_new_job(name), sep="\n")
 
 
 def _jobs() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from mapreduce.backends.backend import Backend
+from mapreduce.backends.this_process import Call, ThisProcess
 from mapreduce.cli.command import Shown
 from mapreduce.cli.progress import progress_bar, size_of_all
 from mapreduce.cli.signals import StopRequest
 from mapreduce.cli.summary import summary
 from mapreduce.counted import print_result
 from mapreduce.engine import check_job, count_and_write, explain_with, find_inputs
-from mapreduce.errors import MapReduceError, TaskError, UsageError
+from mapreduce.errors import MapReduceError, Stopped, TaskError, UsageError
 from mapreduce.job import Job
 from mapreduce.options import Options
 
@@ -38,11 +41,15 @@ def run_job(
             return
         wants_bar = _wants_bar(shown) and not options.inline
         with progress_bar(stop, size_of_all(sources), shown=wants_bar) as progress:
-            result = count_and_write(job, sources, replace(options, progress=progress))
+            options_here = replace(options, progress=progress)
+            result = count_and_write(job, sources, options_here, here=_backend(stop, options))
     except TaskError as error:
         if shown.debug:
             say(error.trace)
         raise
+    except KeyboardInterrupt as error:
+        stop.check()
+        raise Stopped(signal.SIGINT, signal.SIGINT.name) from error
     print_result(result, options)
     if not shown.quiet:
         say(*summary(result))
@@ -66,6 +73,24 @@ def build_job(name: str, build: Callable[[], Job]) -> Job:
         )
     check_job(job)
     return job
+
+
+class InterruptibleProcess(ThisProcess):
+    """Runs calls in this process; Ctrl-C interrupts the job's code wherever it is."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def wait(self, seconds: float, /) -> list[Call]:
+        """Run the first call of the queue. Raises ``KeyboardInterrupt`` when a signal arrives."""
+        with self._stop.interrupting():
+            return super().wait(seconds)
+
+
+def _backend(stop: StopRequest, options: Options) -> Callable[[], Backend]:
+    """Return what makes the backend that counts in this process."""
+    return partial(InterruptibleProcess, stop) if options.inline else ThisProcess
 
 
 def line_of(factory: Callable[..., object]) -> str:

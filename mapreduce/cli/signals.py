@@ -4,6 +4,9 @@ The handlers only record the signal; the run checks for it at least ten times a 
 raised by a handler could strike between any two instructions and leak a file that was just opened.
 So a handler raises only where nothing can leak and the program may block.
 
+In an inline run a signal raises ``KeyboardInterrupt`` while lines are counted, because the job's
+code may never end, or wait at the prompt of a debugger, which expects this exception.
+
 A signal that was ignored when the program started stays ignored. So ``nohup`` keeps a run alive
 when its terminal closes, and a shell protects its background jobs from Ctrl-C.
 """
@@ -24,7 +27,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
-        self._raises = False
+        self._raises = self._interrupts = False
 
     def take_over(self) -> None:
         """Install the handlers."""
@@ -47,6 +50,18 @@ class StopRequest:
         finally:
             self._raises = False
 
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Let each signal raise ``KeyboardInterrupt`` at once; SIGINT does nothing but that.
+
+        The block must hold nothing that would be left half done.
+        """
+        self._interrupts = True
+        try:
+            yield
+        finally:
+            self._interrupts = False
+
     def check(self) -> None:
         """Raise ``Stopped`` if a signal has arrived."""
         if self._received is not None:
@@ -55,7 +70,9 @@ class StopRequest:
             raise Stopped(self._received, self._received.name)
 
     def _receive(self, signum: int, _frame: FrameType | None) -> None:
-        if self._received is None:
+        if self._received is None and not (self._interrupts and signum == signal.SIGINT):
             self._received = signal.Signals(signum)
             if self._raises:
                 self.check()
+        if self._interrupts:
+            raise KeyboardInterrupt
