@@ -1,9 +1,11 @@
 """Count lines by their first word.
 
-mapreduce run first_words.py app.log              writes outputs/first_words.csv
-mapreduce run first_words.py app.log -c GET       only lines that contain GET
-mapreduce run first_words.py app.log --inline     in one process: print and breakpoint() work
-pytest test_first_words.py                        runs its test
+How to run it:
+
+    mapreduce run first_words.py app.log              writes outputs/first_words.csv
+    mapreduce run first_words.py app.log -c GET       only lines that contain GET
+    mapreduce run first_words.py app.log --inline     in one process: print and breakpoint() work
+    pytest test_first_words.py                        runs its test
 """
 
 from functools import partial

@@ -14,6 +14,8 @@ from mapreduce.errors import UsageError, printable
 
 JOB: Final = '''"""Count lines by their first word.
 
+How to run it:
+
     mapreduce run NAME.py app.log              writes outputs/NAME.csv
     mapreduce run NAME.py app.log -c GET       only lines that contain GET
     mapreduce run NAME.py app.log --inline     in one process: print and breakpoint() work

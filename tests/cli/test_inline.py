@@ -58,8 +58,8 @@ def command(job: Shell, *arguments: str) -> list[str]:
     "An inline run counts in one process, however large the input",
     broken_by=change(
         "mapreduce.splits.plan:make_plan",
-        "1 if stuck or options.inline else ...",
-        "_most_workers(options, backend)",
+        "small or options.inline",
+        "small",
     ),
 )
 @pytest.mark.parametrize("options", [[], ["-j", "2"], ["--start-method", "spawn"]])
@@ -133,6 +133,7 @@ def test_the_debugger_reads_the_terminal(job: Shell) -> None:
     "Ctrl-C at the prompt of a debugger leaves the prompt usable",
     broken_by=change("mapreduce.cli.running:_backend", "options.inline", "False"),
 )
+@pytest.mark.timeout(20)
 def test_ctrl_c_at_the_prompt_is_the_debuggers(job: Shell) -> None:
     with terminal(command(job, "stop.txt"), cwd=job.directory) as screen:
         screen.read_until(rb"\(Pdb\) ")
