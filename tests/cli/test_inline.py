@@ -138,6 +138,9 @@ def test_ctrl_c_at_the_prompt_is_the_debuggers(job: Shell) -> None:
     with terminal(command(job, "stop.txt"), cwd=job.directory) as screen:
         screen.read_until(rb"\(Pdb\) ")
         screen.type(b"\x03")
+        screen.type(
+            b"\n"
+        )  # readline may not wait yet, and then it heeds a signal only after a line
         screen.read_until(rb"KeyboardInterrupt")
         screen.type(b"c\n")
         code, _lines = screen.finish()
