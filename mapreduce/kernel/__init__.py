@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from mapreduce.errors import UsageError, printable
 from mapreduce.kernel import _pure
-from mapreduce.kernel._pure import ODD, Scan
+from mapreduce.kernel._pure import MARKED, ODD, Scan
 from mapreduce.kernel.pace import NATIVE, PYTHON
 from mapreduce.outputs.table import Row
 
@@ -37,6 +37,7 @@ else:
 
 __all__ = [
     "BUILT",
+    "MARKED",
     "MISSING",
     "NAME",
     "ODD",
@@ -84,8 +85,8 @@ class Table(Protocol):
     ``_pure.FieldTable`` describes it in full.
     """
 
-    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
-        """Count a block of whole lines; with ``fresh``, list the keys that are new."""
+    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
+        """Count a block of whole lines; with ``fresh``, list new keys: all, or the ``MARKED``."""
 
     def forget(self, keys: list[bytes], /) -> list[int]:
         """Drop keys as if they had never been counted; return the counts that they had."""

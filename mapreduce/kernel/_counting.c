@@ -17,18 +17,33 @@ give_back(Counting *self)
     atomic_flag_clear_explicit(&self->taken, memory_order_release);
 }
 
-/* Return the keys from a place on as a list. */
+/* Return whether a key is told. */
+static int
+is_told(const Record *record, Telling telling)
+{
+    const uint8_t *key = key_of(record), *end = key + record->length;
+    if (telling.wanted == TELL_ALL || (telling.quotes && memchr(key, '"', record->length)))
+        return 1;
+    unsigned newlines = 0;
+    for (; newlines <= telling.inside && (key = memchr(key, '\n', (size_t)(end - key))); key++)
+        newlines++;
+    return newlines > telling.inside;
+}
+
+/* Return keys from a place on as a list. */
 static PyObject *
-fresh_keys(const Table *table, size_t place)
+fresh_keys(const Table *table, size_t place, Telling telling)
 {
     PyObject *fresh = PyList_New(0);
-    while (fresh != NULL && place < table->used) {
+    while (fresh != NULL && place < table->used && telling.wanted != TELL_NONE) {
         const Record *record = record_at(table, place);
+        place += units_of(record->length, table->weights);
+        if (!is_told(record, telling))
+            continue;
         PyObject *key = PyBytes_FromStringAndSize((const char *)key_of(record), record->length);
         if (key == NULL || PyList_Append(fresh, key) < 0)
             Py_CLEAR(fresh);
         Py_XDECREF(key);
-        place += units_of(record->length, table->weights);
     }
     return fresh;
 }
@@ -40,9 +55,9 @@ first_unused(const Table *table)
 }
 
 PyObject *
-scan_result(const Table *table, const Lines *lines, size_t place)
+scan_result(const Table *table, const Lines *lines, size_t place, Telling telling)
 {
-    PyObject *fresh = fresh_keys(table, place);
+    PyObject *fresh = fresh_keys(table, place, telling);
     if (fresh == NULL)
         return NULL;
     return Py_BuildValue("KKKNn", (unsigned long long)lines->lines, (unsigned long long)lines->empty,

@@ -22,9 +22,18 @@ Counting *new_counting(PyTypeObject *type, const char *seed, Py_ssize_t seed_siz
 /* Return the place of the next record. */
 size_t first_unused(const Table *table);
 
-/* Return what a scan has found as a tuple: lines, empty ones, misshapen ones, the keys from a place on,
- * of which none has been forgotten, and the number of all keys. */
-PyObject *scan_result(const Table *table, const Lines *lines, size_t place);
+/* Which of the keys that a block has added are told. */
+enum { TELL_NONE, TELL_ALL, TELL_MARKED };
+
+typedef struct {
+    int wanted;       /* one of the above */
+    unsigned inside;  /* a key with more newlines than these is marked: weights stand behind it */
+    int quotes;       /* so is a key with a quote in it */
+} Telling;
+
+/* Return what a scan has found as a tuple: lines, empty ones, misshapen ones, keys from a place on, of
+ * which none has been forgotten, and the number of all keys. */
+PyObject *scan_result(const Table *table, const Lines *lines, size_t place, Telling telling);
 
 /* Set the exception for an error of the table, and return NULL. */
 PyObject *raise_error(int error);

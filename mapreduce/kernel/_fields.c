@@ -131,29 +131,30 @@ scan_fields(const FieldSpec *spec, ScanFunction function, Table *table, const ui
 
 /* Scan a block into a table that this call has taken. */
 static PyObject *
-scan_buffer(FieldTable *self, const uint8_t *block, Py_ssize_t size, int tell_fresh)
+scan_buffer(FieldTable *self, const uint8_t *block, Py_ssize_t size, int wanted)
 {
     Table *table = &self->base.table;
     size_t known = first_unused(table);
+    Telling telling = {wanted, 0, 0};
     Lines lines;
     int error;
     Py_BEGIN_ALLOW_THREADS
     error = scan_fields(&self->spec, self->scan, table, block, block + size, &lines);
     Py_END_ALLOW_THREADS
-    return error ? raise_error(error) : scan_result(table, &lines, tell_fresh ? known : table->used);
+    return error ? raise_error(error) : scan_result(table, &lines, known, telling);
 }
 
 static PyObject *
 FieldTable_scan(PyObject *object, PyObject *args)
 {
     Py_buffer view;
-    int tell_fresh;
-    if (!PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))  /* may run Python code */
+    int wanted;
+    if (!PyArg_ParseTuple(args, "y*i", &view, &wanted))  /* may run Python code */
         return NULL;
     Counting *self = take_table(object);
     PyObject *result = NULL;
     if (self != NULL) {
-        result = scan_buffer((FieldTable *)object, view.buf, view.len, tell_fresh);
+        result = scan_buffer((FieldTable *)object, view.buf, view.len, wanted);
         give_back(self);
     }
     PyBuffer_Release(&view);

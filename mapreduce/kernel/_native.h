@@ -16,6 +16,9 @@ int check_packed(const char *data, Py_ssize_t size);
 /* Pack the counts of a table and set them to 0. */
 PyObject *pack(Table *table);
 
+/* Return a sum as an int. */
+PyObject *sum_as_int(Sum sum);
+
 /* Merge two packed counts, hashing with a seed. */
 PyObject *merge(PyObject *module, PyObject *args);
 

@@ -57,8 +57,7 @@ merge(PyObject *Py_UNUSED(module), PyObject *args)
     return bytes;
 }
 
-/* Return a sum as an int. */
-static PyObject *
+PyObject *
 sum_as_int(Sum sum)
 {
     PyObject *low = PyLong_FromUnsignedLongLong(sum.low);

@@ -27,6 +27,9 @@ LONGEST_KEY: Final = (1 << 31) - 1
 """Bytes of the longest key; a record of the native kernel has no room for a longer one."""
 ODD: Final = b"\n"
 """Separates a key from weights that cannot be summed (see ``FieldTable``)."""
+MARKED: Final = 2
+"""Says to list only new keys that must be looked at: they have weights behind them or, if they are
+from JSON, a value that begins with a quote."""
 MAX_EXPECTED: Final = 7
 """Bytes of the longest expected field."""
 
@@ -111,11 +114,11 @@ class FieldTable:
         self._counts: Counter[bytes] = Counter()
         self._sums: list[Counter[bytes]] = [Counter() for _ in weights]
 
-    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
         r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped.
 
-        New keys are listed only with ``fresh``. Raises ``InputError`` for a key of more than
-        ``LONGEST_KEY`` bytes.
+        New keys are listed only with ``fresh``; it may be ``MARKED``. Raises ``InputError`` for a
+        key of more than ``LONGEST_KEY`` bytes.
         """
         text = bytes(block)
         lines, known = text.count(b"\n"), len(self._counts)
@@ -129,6 +132,8 @@ class FieldTable:
         if len(text) * (MAX_FIELDS + MAX_WEIGHTS) > LONGEST_KEY:
             check_lengths(islice(reversed(self._counts), newest))
         newest_keys = list(islice(reversed(self._counts), newest if fresh else 0))
+        if fresh == MARKED:
+            newest_keys = [key for key in newest_keys if ODD in key]
         return Scan(lines, empty, misshapen, newest_keys, len(self._counts))
 
     def forget(self, keys: list[bytes], /) -> list[int]:

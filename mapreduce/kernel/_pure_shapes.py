@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
-from mapreduce.kernel._pure import ODD, Scan, are_numbers, check_lengths
+from mapreduce.kernel._pure import MARKED, ODD, Scan, are_numbers, check_lengths
 from mapreduce.kernel.misshapen import Misshapen
 from mapreduce.kernel.shapes import Chosen, Cut, Shape, check_chosen
 
@@ -36,10 +36,11 @@ class ShapeTable:
         self._counts: Counter[bytes] = Counter()
         self._sums: list[Counter[bytes]] = [Counter() for _ in weights]
 
-    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
         r"""Count a block of whole lines, each ended by ``\n``; a ``\r`` before it is dropped.
 
-        New keys are listed only with ``fresh``. Raises ``InputError`` for a key that is too long.
+        New keys are listed only with ``fresh``; it may be ``MARKED``. Raises ``InputError`` for a
+        key that is too long.
         """
         known = len(self._counts)
         lines = bytes(block).removesuffix(b"\n").split(b"\n") if len(block) else []
@@ -47,6 +48,8 @@ class ShapeTable:
         newest = [*islice(reversed(self._counts), len(self._counts) - known)]
         check_lengths(newest)
         fresh_keys = newest if fresh else []
+        if fresh == MARKED:
+            fresh_keys = [key for key in newest if self._is_marked(key)]
         return Scan(
             len(lines), outcomes["empty"], outcomes["misshapen"], fresh_keys, len(self._counts)
         )
@@ -65,6 +68,10 @@ class ShapeTable:
         self._counts = Counter(dict.fromkeys(self._counts, 0))
         self._sums = [Counter() for _ in sums]
         return [drained, *sums]
+
+    def _is_marked(self, key: bytes) -> bool:
+        has_quote = bool(self._shape.native.paths) and b'"' in key
+        return has_quote or key.count(ODD) >= len(self._cuts)
 
     def _count_line(self, line: bytes) -> str:
         """Count a line if it has its shape; return whether it is counted, empty or misshapen."""

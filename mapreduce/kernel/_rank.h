@@ -121,13 +121,22 @@ ranked_items(const uint8_t *data, size_t size)
     return items;
 }
 
-/* ---- Lines of CSV (RFC 4180, line feeds): the fields of the key, then the count. ---- */
+/* Return the sum number w behind a packed key. */
+static inline Sum
+sum_of(const uint8_t *record, unsigned w)
+{
+    Sum sum;
+    memcpy(&sum, record + key_units(record_of(record).length) * UNIT + w * sizeof sum, sizeof sum);
+    return sum;
+}
+
+/* ---- Lines of CSV (RFC 4180, line feeds): the fields of the key, the count, the sums. ---- */
 
 /* Return the most bytes that a record's line can take. */
 static inline size_t
-line_room(const Item *item)
+line_room(const Item *item, unsigned weights)
 {
-    return 3 * (size_t)record_of(item->record).length + 32;
+    return 3 * (size_t)record_of(item->record).length + 32 + 40 * weights;
 }
 
 static inline uint8_t *
@@ -151,13 +160,17 @@ write_field(uint8_t *out, const uint8_t *field, size_t length)
 }
 
 static inline uint8_t *
-write_count(uint8_t *out, uint64_t count)
+write_number(uint8_t *out, Sum sum)
 {
-    uint8_t digits[20];
+    __uint128_t number = (__uint128_t)sum.high << 64 | sum.low;
+    uint8_t digits[40];
     unsigned used = 0;
+    for (; number >> 64; number /= 10)
+        digits[used++] = (uint8_t)('0' + (uint8_t)(number % 10));
+    uint64_t rest = (uint64_t)number;
     do
-        digits[used++] = (uint8_t)('0' + count % 10);
-    while (count /= 10);
+        digits[used++] = (uint8_t)('0' + rest % 10);
+    while (rest /= 10);
     while (used)
         *out++ = digits[--used];
     return out;
@@ -165,7 +178,7 @@ write_count(uint8_t *out, uint64_t count)
 
 /* Write the line of a record; split its key at the delimiter unless that is negative. */
 static inline uint8_t *
-write_line(uint8_t *out, const Item *item, int delimiter)
+write_line(uint8_t *out, const Item *item, int delimiter, unsigned weights)
 {
     Record record = record_of(item->record);
     const uint8_t *field = item->record + sizeof record, *end = field + record.length;
@@ -175,7 +188,11 @@ write_line(uint8_t *out, const Item *item, int delimiter)
         out = write_field(out, field, (size_t)(stop - field));
         *out++ = ',';
     }
-    out = write_count(out, record.count);
+    out = write_number(out, (Sum){record.count, 0});
+    for (unsigned w = 0; w < weights; w++) {
+        *out++ = ',';
+        out = write_number(out, sum_of(item->record, w));
+    }
     *out++ = '\n';
     return out;
 }

@@ -7,6 +7,7 @@ typedef struct {
     PyObject *packed;  /* the bytes that the items point into */
     Item *items;
     Py_ssize_t size;
+    unsigned weights;
 } Ranking;
 
 static PyObject *
@@ -31,6 +32,7 @@ Ranking_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->packed = Py_NewRef(packed);
     Py_ssize_t keys = (Py_ssize_t)load64((const uint8_t *)data);
     self->size = top < keys ? top : keys;
+    self->weights = (unsigned)head_of((const uint8_t *)data).weights;
     Py_BEGIN_ALLOW_THREADS
     self->items = ranked_items((const uint8_t *)data, (size_t)keys);
     Py_END_ALLOW_THREADS
@@ -69,6 +71,23 @@ has_rows(const Ranking *self, Py_ssize_t start, Py_ssize_t stop)
     return 0;
 }
 
+/* Return a key, its count and its sums as a tuple. */
+static PyObject *
+item_of(const uint8_t *packed, unsigned weights)
+{
+    Record record = record_of(packed);
+    const char *key = (const char *)packed + sizeof record;
+    PyObject *item = PyTuple_New(2 + (Py_ssize_t)weights);
+    for (unsigned i = 0; item != NULL && i < 2 + weights; i++) {
+        PyObject *value = i == 0   ? PyBytes_FromStringAndSize(key, (Py_ssize_t)record.length)
+                          : i == 1 ? PyLong_FromUnsignedLongLong(record.count)
+                                   : sum_as_int(sum_of(packed, i - 2));
+        if (value == NULL || PyTuple_SetItem(item, (Py_ssize_t)i, value) < 0)
+            Py_CLEAR(item);
+    }
+    return item;
+}
+
 static PyObject *
 Ranking_items(PyObject *object, PyObject *args)
 {
@@ -78,11 +97,8 @@ Ranking_items(PyObject *object, PyObject *args)
         return NULL;
     PyObject *list = PyList_New(stop - start);
     for (Py_ssize_t i = start; list != NULL && i < stop; i++) {
-        Record record = record_of(self->items[i].record);
-        const char *key = (const char *)self->items[i].record + sizeof record;
-        PyObject *pair = Py_BuildValue("y#K", key, (Py_ssize_t)record.length,
-                                       (unsigned long long)record.count);
-        if (pair == NULL || PyList_SetItem(list, i - start, pair) < 0)
+        PyObject *item = item_of(self->items[i].record, self->weights);
+        if (item == NULL || PyList_SetItem(list, i - start, item) < 0)
             Py_CLEAR(list);
     }
     return list;
@@ -98,12 +114,12 @@ Ranking_csv(PyObject *object, PyObject *args)
         return NULL;
     size_t room = 1;
     for (Py_ssize_t i = start; i < stop; i++)
-        room += line_room(&self->items[i]);
+        room += line_room(&self->items[i], self->weights);
     uint8_t *text = malloc(room), *end = text;
     if (text == NULL)
         return PyErr_NoMemory();
     for (Py_ssize_t i = start; i < stop; i++)
-        end = write_line(end, &self->items[i], delimiter);
+        end = write_line(end, &self->items[i], delimiter, self->weights);
     PyObject *bytes = PyBytes_FromStringAndSize((const char *)text, end - text);
     free(text);
     return bytes;

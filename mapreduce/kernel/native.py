@@ -125,7 +125,7 @@ class FieldTable:
             delimiter, chosen, to_end, width or 0, weighed, expected, variant, seed
         )
 
-    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
         try:
             return Scan(*self._table.scan(block, fresh))
         except OverflowError as error:

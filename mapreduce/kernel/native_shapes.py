@@ -32,7 +32,7 @@ class ShapeTable:
             kind, delimiter, paths, chosen, tuple(weights), least, width or 0, variant, seed
         )
 
-    def scan(self, block: memoryview, fresh: bool = True, /) -> Scan:
+    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
         try:
             return Scan(*self._table.scan(block, fresh))
         except OverflowError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from mapreduce import kernel
+from mapreduce.kernel import MARKED
 from mapreduce.kernel.pace import Pace
 from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
 from mapreduce.reducing.measures import Sum
@@ -48,6 +49,13 @@ class TableMapper(Mapper):
         """How fast the kernel is."""
         return kernel.PACE
 
+    @property
+    def looks_at(self) -> int:
+        """Which new keys the combiner must see: all, none, or those that the kernel marks."""
+        if self.judge is not accept or self.map_key:
+            return True
+        return MARKED if self.measures else False
+
     def table(self) -> kernel.Table:
         """Return an empty table. Raises ``ValueError`` if the kernel refuses the arguments."""
         raise NotImplementedError(f"{type(self).__name__} needs a method table")
@@ -66,7 +74,7 @@ class TableCombiner:
     def __init__(self, mapper: TableMapper) -> None:
         self._mapper = mapper
         self._table = mapper.table()
-        self._wants_new_keys = mapper.judge is not accept or bool(mapper.measures or mapper.map_key)
+        self._looks_at = mapper.looks_at
         self._skipped = set[bytes]()  # keys judged as skipped, even if the table has been drained
         self._in_table = set[bytes]()  # those of them that are in the table now
         self._has_odd = False
@@ -74,7 +82,7 @@ class TableCombiner:
         self._mapped: dict[bytes, bytes] = {}  # the keys that become other keys
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        scan = self._table.scan(block, self._wants_new_keys)
+        scan = self._table.scan(block, self._looks_at)
         refused = self._refused(scan.fresh)
         junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
         skipped = refused.keys() - junk

@@ -17,6 +17,7 @@ from typing import Final
 
 from mapreduce import kernel
 from mapreduce.errors import UsageError, printable
+from mapreduce.kernel import MARKED
 from mapreduce.kernel.json_lines import JsonLines, unescape
 from mapreduce.kernel.json_path import parse_path
 from mapreduce.kernel.misshapen import Misshapen
@@ -130,6 +131,11 @@ class ShapeMapper(TableMapper):
         """The function that makes of a key what is shown; ``None`` if a key is shown as it is."""
         shows = tuple(self._show(one) for one in self.by)
         return ShownKey(shows) if any(shows) else None
+
+    @property
+    def looks_at(self) -> int:
+        """Which new keys the combiner must see; of JSON, the kernel marks those to unescape."""
+        return MARKED if isinstance(self.shape, JsonLines) else super().looks_at
 
     def table(self) -> kernel.Table:
         return shape_table(self.shape, self._keys, self._weights, self.width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from mapreduce.errors import JobError, printable
 
@@ -45,11 +45,11 @@ def key_columns(key: bytes, split_at: bytes | None) -> tuple[str, ...]:
     return tuple(text.decode(errors="surrogateescape") for text in texts)
 
 
-def rows_of(items: Iterable[tuple[bytes, int]], split_at: bytes | None) -> list[Row]:
-    """Return keys and counts as rows."""
+def rows_of(items: Iterable[tuple[Any, ...]], split_at: bytes | None) -> list[Row]:
+    """Return keys, each with its count and its sums, as rows."""
     if split_at is None:  # inlined: a call for each key would take as long as decoding it
-        return [(key.decode(errors="surrogateescape"), count) for key, count in items]
-    return [(*key_columns(key, split_at), count) for key, count in items]
+        return [(key.decode(errors="surrogateescape"), *values) for key, *values in items]
+    return [(*key_columns(key, split_at), *values) for key, *values in items]
 
 
 def row_pieces(table: Table) -> Iterator[Sequence[Row]]:

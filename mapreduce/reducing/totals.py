@@ -146,7 +146,8 @@ class Totals:
         Bytes that are not UTF-8 become surrogate escapes.
         """
         shown = range(1 + len(self.measures)) if columns is None else columns
-        if list(shown) == [0] and not isinstance(self.held, list):
+        all_sums = [0, *range(1, 1 + len(self.measures))]
+        if list(shown) == all_sums and self.odd is None and not isinstance(self.held, list):
             return self.held.ranked(split_at, top)
         held = self.columns()
         chosen = [held[number] for number in shown]
