@@ -6,6 +6,23 @@
 #define BODY "_json.h"
 #include "_variants.h"
 
+/* Let a place find its name by the first bytes. A name with a quote or a backslash is always escaped, so
+ * no first bytes are equal to these. */
+static void
+set_first_bytes(Place *place)
+{
+    uint8_t bytes[8] = {0}, mask[8] = {0};
+    size_t size = place->length < 8 ? place->length + 1 : 8;
+    memcpy(bytes, place->name, size);
+    memset(mask, 0xff, size);
+    place->word = little_endian(bytes);
+    place->mask = little_endian(mask);
+    if (memchr(place->name, '"', place->length) || memchr(place->name, '\\', place->length)) {
+        place->word = 1;
+        place->mask = 0;
+    }
+}
+
 /* Let a place be the member or the element that a step of a path names. */
 static int
 read_step(Place *place, PyObject *step)
@@ -24,7 +41,9 @@ read_step(Place *place, PyObject *step)
             return -1;
         }
         memcpy(place->name, text, (size_t)size);
+        place->name[size] = '"';
         place->length = (uint32_t)size;
+        set_first_bytes(place);
         return 0;
     }
     unsigned long index = PyLong_Check(step) ? PyLong_AsUnsignedLong(step) : ULONG_MAX;
@@ -62,7 +81,7 @@ place_behind(JsonSpec *spec, uint32_t origin, PyObject *step)
             return *link;
         }
     if (fresh->name)
-        from->lengths |= UINT64_C(1) << fresh->length % 64;
+        from->firsts[fresh->name[0] >> 6] |= UINT64_C(1) << (fresh->name[0] & 63);
     return *link = spec->used++;
 }
 

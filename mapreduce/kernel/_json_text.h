@@ -13,88 +13,26 @@ is_digit(uint8_t byte)
     return (uint8_t)(byte - '0') <= 9;
 }
 
-/* Return whether a number or a name like `true` may end before p. */
+/* Return whether a number or a word may end before p. */
 static inline int
 ends_scalar(const uint8_t *p, const uint8_t *end)
 {
     if (p == end)
         return 1;
-    switch (*p) {
-    case ',': case '}': case ']': case ' ': case '\t': case '\r':
-        return 1;
-    }
-    return 0;
+    uint8_t c = *p;
+    return (c == ',') | (c == '}') | (c == ']') | (c == ' ') | (c == '\t') | (c == '\r');
 }
 
-/* Skip digits; return NULL if there is none. */
-static inline const uint8_t *
-skip_digits(const uint8_t *p, const uint8_t *end)
-{
-    if (p == end || !is_digit(*p))
-        return NULL;
-    while (++p < end && is_digit(*p))
-        ;
-    return p;
-}
-
-/* Return the end of the number at p, or NULL if there is no number in the grammar of JSON. */
-static const uint8_t *
-number_end(const uint8_t *p, const uint8_t *end)
-{
-    p += *p == '-';
-    const uint8_t *first = p;
-    p = skip_digits(p, end);
-    if (p == NULL || (p - first > 1 && *first == '0'))
-        return NULL;
-    if (p < end && *p == '.' && (p = skip_digits(p + 1, end)) == NULL)
-        return NULL;
-    if (p < end && (*p | 0x20) == 'e') {
-        p++;
-        p += p < end && (*p == '+' || *p == '-');
-        if ((p = skip_digits(p, end)) == NULL)
-            return NULL;
-    }
-    return ends_scalar(p, end) ? p : NULL;
-}
-
-/* Return the end of `true`, `false` or `null` at p, or NULL if there is none of them. */
-static inline const uint8_t *
-name_end(const uint8_t *p, const uint8_t *end, const char *name, unsigned length)
-{
-    if ((size_t)(end - p) < length || memcmp(p, name, length))
-        return NULL;
-    return ends_scalar(p + length, end) ? p + length : NULL;
-}
-
-/* Return the end of a value that is neither a string nor an array nor an object, or NULL. */
-static inline const uint8_t *
-scalar_end(const uint8_t *p, const uint8_t *end)
-{
-    switch (*p) {
-    case 't':
-        return name_end(p, end, "true", 4);
-    case 'f':
-        return name_end(p, end, "false", 5);
-    case 'n':
-        return name_end(p, end, "null", 4);
-    }
-    return number_end(p, end);
-}
-
-/* Return whether the bytes from p to q are 1 to 16 digits, and no more than one if the first is a 0.
- * 16 bytes from p on must be readable. */
+/* Return whether `true`, `false` or `null` stands at p. */
 static inline int
-is_short_integer(const uint8_t *p, const uint8_t *q)
+is_word(const uint8_t *p, const uint8_t *end)
 {
-    const uint64_t zeros = UINT64_C(0x3030303030303030);
-    size_t length = (size_t)(q - p);
-    if (length - 1 >= 16)
+    size_t left = (size_t)(end - p);
+    if (left < 4)
         return 0;
-    if (length > 8)
-        return *p != '0' && are_digits(little_endian(p)) && are_digits(little_endian(q - 8));
-    uint64_t word = little_endian(p) << (64 - 8 * length);
-    word |= length < 8 ? zeros >> (8 * length) : 0;
-    return are_digits(word) && (*p != '0' || length == 1);
+    int four = !memcmp(p, "true", 4) | !memcmp(p, "null", 4);
+    int five = !memcmp(p, "fals", 4) && left > 4 && p[4] == 'e';
+    return (four | five) && ends_scalar(p + 4 + five, end);
 }
 
 static inline unsigned
@@ -199,25 +137,54 @@ is_escaped_name(const uint8_t *p, const uint8_t *end, const uint8_t *name, size_
     return length == 0;
 }
 
-/* Return the member of an object that has a name, given in JSON without its quotes. */
-static inline const Place *
-member_of(const JsonSpec *spec, const Place *object, const uint8_t *name, const uint8_t *end,
-          int line_has_escapes)
+/* Return the member whose name stands between p and end and contains a backslash. */
+static const Place *
+escaped_member(const JsonSpec *spec, const Place *object, const uint8_t *p, const uint8_t *end)
 {
-    const Place *places = spec->places, *place;
-    size_t length = (size_t)(end - name);
-    if (__builtin_expect(line_has_escapes, 0) && object->members && memchr(name, '\\', length)) {
-        for (place = &places[object->members]; place != places; place = &places[place->next])
-            if (is_escaped_name(name, end, place->name, place->length))
-                return place;
-        return places;
-    }
-    if ((object->lengths >> length % 64 & 1) == 0)
-        return places;
-    for (place = &places[object->members]; place != places; place = &places[place->next])
-        if (place->length == length && !memcmp(place->name, name, length))
-            return place;
-    return places;
+    const Place *place = &spec->places[object->members];
+    while (place != spec->places && !is_escaped_name(p, end, place->name, place->length))
+        place = &spec->places[place->next];
+    return place;
+}
+
+static inline int
+is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+/* Return the end of a scalar, given the token behind it: there are blanks between them at most. */
+static inline const uint8_t *
+value_end(const uint8_t *p, const uint8_t *behind)
+{
+    const uint8_t *least = p + (*p == '"' ? 2 : 1);
+    if (behind < least)
+        return least;  /* only if another thread has written here */
+    while (behind > least && is_blank(behind[-1]))
+        behind--;
+    return behind;
+}
+
+/* Return the eight bytes at p, with zeros for those that lie behind the block. */
+static inline uint64_t
+first_bytes(const uint8_t *p, const uint8_t *limit)
+{
+    uint8_t copy[8] = {0};
+    if (__builtin_expect(limit - p >= 8, 1))
+        return little_endian(p);
+    memcpy(copy, p, (size_t)(limit - p));
+    return little_endian(copy);
+}
+
+/* Return whether a member has the name of a place. The name begins with a quote, has no backslash, and
+ * ends before the colon; `word` is its first eight bytes without the quote. */
+static inline int
+is_named(const Place *place, uint64_t word, const uint8_t *name, const uint8_t *colon)
+{
+    if ((word & place->mask) != place->word)
+        return 0;
+    return place->length < 8 || (place->length == (size_t)(value_end(name, colon) - name) - 2 &&
+                                 !memcmp(place->name, name + 1, place->length));
 }
 
 /* Return the element of an array that has an index. */
@@ -239,16 +206,27 @@ put_value(const uint64_t paths[BITS], Value *values, const uint8_t *from, const 
             values[64 * i + (unsigned)__builtin_ctzll(set)] = (Value){from, to};
 }
 
-/* Give each path of a set a string, which stands between two quotes. */
-static inline void
-put_string(const uint64_t paths[BITS], Value *values, const uint8_t *open, const uint8_t *close,
-           int line_has_escapes)
+/* Return the end of a valid scalar, which ends with the line at the latest. */
+static const uint8_t *
+value_end_slowly(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *from = open + 1;
-    size_t length = (size_t)(close - from);
-    int quoted = length == 0 || (length == 4 && !memcmp(from, "null", 4)) ||
-                 (line_has_escapes && memchr(from, '\\', length));
-    put_value(paths, values, from - quoted, close + quoted);
+    if (*p == '"') {
+        while (++p < end && *p != '"')
+            p += *p == '\\';
+        return p < end ? p + 1 : end;
+    }
+    while (p < end && !ends_scalar(p, end))
+        p++;
+    return p;
+}
+
+/* Return whether a string is a value with its quotes. */
+static inline int
+keeps_quotes(const uint8_t *p, const uint8_t *end, int may_have_escape)
+{
+    size_t length = (size_t)(end - p);
+    return length <= 2 || (length == 6 && !memcmp(p + 1, "null", 4)) ||
+           (may_have_escape && memchr(p, '\\', length));
 }
 
 /* Return whether bytes are UTF-8: no surrogates, and each character in its shortest form. */

@@ -18,7 +18,8 @@ typedef struct {
     uint32_t next;       /* the number of the next place with the same origin, or NOWHERE */
     uint32_t members;    /* the number of the first member or element that a path leads to, */
     uint32_t elements;   /* or NOWHERE */
-    uint64_t lengths;    /* bit n: the name of a member has n bytes, modulo 64 */
+    uint64_t firsts[4];  /* a bit for each byte that a name of its members begins with; 34 ends a name */
+    uint64_t word, mask; /* the first 8 bytes of the name and a quote, and which of them are given */
     uint64_t here[BITS];   /* a bit for each path that ends here */
     uint64_t within[BITS]; /* a bit for each path that ends here or leads on from here */
 } Place;

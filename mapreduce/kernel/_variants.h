@@ -8,6 +8,7 @@
  *   NTH(m, k)                      the position of the k-th set bit from below, k from 1
  *   LIST(out, m, window)           optional: for each set bit, write its position + 64 * window to
  *                                  out, as a byte
+ *   COMPRESS(out, m, p)            where LIST is: for each set bit, copy the byte at its position from p
  *
  * A source file may include this file once.
  */
@@ -150,6 +151,8 @@ avx2_mask(__m256i low, __m256i high, uint8_t byte)
 #define LIST(out, m, window)                                                           \
     _mm512_storeu_si512((out), _mm512_maskz_compress_epi8(                             \
                                    (m), _mm512_loadu_si512(&numbers[WINDOW * (window)])))
+#define COMPRESS(out, m, p) \
+    _mm512_storeu_si512((out), _mm512_maskz_compress_epi8((m), _mm512_loadu_si512(p)))
 #include BODY
 #endif
 
