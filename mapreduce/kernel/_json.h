@@ -17,7 +17,7 @@
  * adding the first bits of the runs to the mask of all digits carries them to the bytes behind the runs.
  */
 TARGET static inline uint64_t
-NAME(check_numbers)(Numbers *carry, const uint8_t *p, uint64_t scalars, uint64_t starts)
+NAME(check_numbers)(NumberCarry *carry, const uint8_t *p, uint64_t scalars, uint64_t starts)
 {
     uint64_t digits = scalars & (MATCH(p, 0xf8, '0') | MATCH(p, 0xfe, '8')), minus = MASK(p, '-');
     uint64_t words = starts & ~(digits | minus);
@@ -43,10 +43,10 @@ NAME(check_numbers)(Numbers *carry, const uint8_t *p, uint64_t scalars, uint64_t
 }
 
 /* Find the tokens and the scalars among the 64 bytes at p. `valid` are those of the line. */
-TARGET static inline Window
-NAME(find_tokens)(Carry *carry, const uint8_t *p, uint64_t valid)
+TARGET static inline JsonWindow
+NAME(find_tokens)(JsonCarry *carry, const uint8_t *p, uint64_t valid)
 {
-    Window window = {.wide = MATCH(p, 0x80, 0x80) & valid};
+    JsonWindow window = {.wide = MATCH(p, 0x80, 0x80) & valid};
     uint64_t quotes = MASK(p, '"') & valid, backslashes = MASK(p, '\\') & valid;
     uint64_t controls = MATCH(p, 0xe0, 0) & valid, blanks = MASK(p, ' ') | controls;
     /* bit 0x20 tells [ from {, and ] from } */
@@ -87,9 +87,9 @@ NAME(list_window)(uint16_t *place, uint8_t *mark, const uint8_t *p, uint64_t fou
 
 /* Check the numbers and the words of the bytes from tokens->base on. */
 TARGET static inline void
-NAME(check_scalars)(Tokens *tokens, const Window *window, const Window *last)
+NAME(check_scalars)(Tokens *tokens, const JsonWindow *window, const JsonWindow *last)
 {
-    Numbers carry = tokens->numbers;
+    NumberCarry carry = tokens->numbers;
     uint16_t words[JSON_CHUNK + 2], *last_word = words;
     uint64_t goes_on = tokens->scalar_goes_on;
     for (const uint8_t *p = tokens->base; window < last; window++, p += WINDOW) {
@@ -110,8 +110,8 @@ NAME(check_scalars)(Tokens *tokens, const Window *window, const Window *last)
 TARGET static inline unsigned
 NAME(list_chunk)(Tokens *tokens)
 {
-    Carry carry = tokens->carry;
-    Window windows[JSON_CHUNK / WINDOW], *window = windows;
+    JsonCarry carry = tokens->carry;
+    JsonWindow windows[JSON_CHUNK / WINDOW], *window = windows;
     const uint8_t *p = tokens->at, *end = tokens->end - p < JSON_CHUNK ? tokens->end : p + JSON_CHUNK;
     unsigned listed = 0, base = 0;
     tokens->base = p;

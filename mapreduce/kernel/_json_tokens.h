@@ -15,7 +15,7 @@ typedef struct {
     uint64_t in_scalar;  /* the last byte was one of a number or a word: 1 or 0 */
     uint64_t escaped;    /* the last byte was a backslash that escapes: 1 or 0 */
     uint64_t wrong;      /* not 0: the line cannot be JSON */
-} Carry;
+} JsonCarry;
 
 /* The same of a number or a word: 1 or 0, unless said otherwise. */
 typedef struct {
@@ -24,7 +24,7 @@ typedef struct {
     uint64_t integer, fraction, exponent;  /* the last byte was a digit of this part */
     uint64_t behind;                       /* not 0: it goes on behind its integer */
     uint64_t wrong;                        /* not 0: a number was wrong */
-} Numbers;
+} NumberCarry;
 
 /* What was found in 64 bytes. */
 typedef struct {
@@ -33,14 +33,14 @@ typedef struct {
     uint64_t starts;   /* the first of each */
     uint64_t escaped;  /* bytes behind a backslash */
     uint64_t wide;     /* bytes that are not ASCII */
-} Window;
+} JsonWindow;
 
 typedef struct {
     const uint8_t *at, *end, *limit;  /* what is not listed yet, the end of the line, of the block */
     const uint8_t *base;              /* the places in the list count from here */
     unsigned listed;                  /* tokens in the list */
-    Carry carry;
-    Numbers numbers;
+    JsonCarry carry;
+    NumberCarry numbers;
     uint64_t scalar_goes_on;          /* 1 if a number or a word went on behind the last chunk */
     const uint8_t *first_escape, *last_escape;  /* all backslashes stand between these */
     const uint8_t *wide, *wide_end;   /* all bytes that are not ASCII stand between these */
@@ -62,8 +62,8 @@ start_tokens(Tokens *tokens, const uint8_t *p, const uint8_t *end, const uint8_t
     tokens->end = end;
     tokens->limit = limit;
     tokens->listed = 0;
-    tokens->carry = (Carry){0};
-    tokens->numbers = (Numbers){0};
+    tokens->carry = (JsonCarry){0};
+    tokens->numbers = (NumberCarry){0};
     tokens->scalar_goes_on = 0;
     tokens->first_escape = tokens->wide = end;
     tokens->last_escape = tokens->wide_end = p;
@@ -140,7 +140,7 @@ check_words(Tokens *tokens, const uint16_t *word, const uint16_t *last)
 
 /* Settle what masks did not settle in the bytes whose tokens were listed. */
 static inline void
-check_windows(Tokens *tokens, const Window *window, const Window *last)
+check_windows(Tokens *tokens, const JsonWindow *window, const JsonWindow *last)
 {
     for (const uint8_t *p = tokens->base; window < last; window++, p += WINDOW) {
         if ((window->escaped | window->wide) == 0)
@@ -231,7 +231,7 @@ put_scalar(const uint64_t paths[BITS], Value *values, const Tokens *tokens, unsi
 static inline int
 are_right(const Tokens *tokens)
 {
-    const Numbers *numbers = &tokens->numbers;
+    const NumberCarry *numbers = &tokens->numbers;
     if (tokens->carry.wrong || tokens->carry.in_string || numbers->wrong)
         return 0;
     if (numbers->minus || numbers->point || numbers->e || numbers->sign)

@@ -45,7 +45,6 @@ static PyMethodDef module_methods[] = {
     {"variants", variants, METH_NOARGS, "Return the variants that this processor can run, best first."},
     {"merge", merge, METH_VARARGS, "Merge two packed counts, hashing with a seed."},
     {"has_byte", has_byte, METH_VARARGS, "Return whether a buffer contains a byte."},
-    {"json_values", json_values, METH_VARARGS, "Return the values of paths in a line of JSON."},
     {"find_lines", find_lines, METH_VARARGS, "Return the offsets of some lines of a block."},
     {"unpack", unpack, METH_O, "Return packed counts as a list of dicts: counts, sums."},
     {NULL, NULL, 0, NULL},

@@ -27,7 +27,3 @@ PyObject *unpack(PyObject *module, PyObject *data);
 
 /* Return a list of the variants that this processor can run, the best one first. */
 PyObject *variants(PyObject *module, PyObject *none);
-
-/* Return the values of paths in the bytes of a block from one index to another, or None if they are no
- * line of JSON or a path leads to an array or an object. Only for tests. */
-PyObject *json_values(PyObject *module, PyObject *args);

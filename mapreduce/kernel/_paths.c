@@ -1,10 +1,7 @@
-/* The paths of a JsonSpec, from Python; and the scan of one line, for tests. */
+/* Make the tree of the paths that are looked for in lines of JSON. */
 #include "_native.h"
 
 #include "_paths.h"
-
-#define BODY "_json.h"
-#include "_variants.h"
 
 /* Let a place find its name by the first bytes. A name with a quote or a backslash is always escaped, so
  * no first bytes are equal to these. */
@@ -149,46 +146,4 @@ json_spec_clear(JsonSpec *spec)
         free(spec->places[i].name);
     free(spec->places);
     memset(spec, 0, sizeof *spec);
-}
-
-typedef int (*JsonFunction)(const JsonSpec *, const uint8_t *, const uint8_t *, const uint8_t *,
-                            Value *);
-
-static PyObject *
-list_values(const Value *values, unsigned size)
-{
-    PyObject *list = PyList_New((Py_ssize_t)size);
-    for (unsigned i = 0; list && i < size; i++) {
-        const Value *value = &values[i];
-        PyObject *bytes = PyBytes_FromStringAndSize((const char *)value->from, value->to - value->from);
-        if (bytes == NULL || PyList_SetItem(list, (Py_ssize_t)i, bytes) < 0)
-            Py_CLEAR(list);
-    }
-    return list;
-}
-
-PyObject *
-json_values(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *paths, *list = NULL;
-    const char *variant;
-    Py_buffer view;
-    Py_ssize_t from, to;
-    JsonSpec spec;
-    Value values[MAX_PATHS];
-    if (!PyArg_ParseTuple(args, "Osy*nn", &paths, &variant, &view, &from, &to))
-        return NULL;
-    JsonFunction scan = FIND_VARIANT(variant, json_values);
-    if (scan == NULL || from < 0 || from > to || to > view.len)
-        PyErr_SetString(PyExc_ValueError, "no such variant or bytes");
-    else if (json_spec(&spec, paths) == 0) {
-        const uint8_t *block = view.buf;
-        if (scan(&spec, block + from, block + to, block + view.len, values))
-            list = list_values(values, spec.values);
-        else
-            list = Py_NewRef(Py_None);
-        json_spec_clear(&spec);
-    }
-    PyBuffer_Release(&view);
-    return list;
 }
