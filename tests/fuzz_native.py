@@ -6,6 +6,7 @@ byte read too far ends the process. ``python tests/fuzz_native.py SECONDS [SEED]
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import time
@@ -15,9 +16,12 @@ from typing import Any
 from held import columns as sums_of
 from held import merge, unpack
 from naive import count_fields
+from naive_json import find_in_json
 
 from mapreduce import kernel
 from mapreduce.kernel._pure import find_lines
+from mapreduce.kernel.json_lines import JsonLines
+from mapreduce.kernel.shaped import shape_table
 
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 600, 5000]
 
@@ -76,12 +80,66 @@ def one_round(chance: random.Random) -> None:
     assert [+sums for sums in sums_of(whole)[1:]] == expected_sums, columns
 
 
+TEXTS = [
+    "a",
+    "b",
+    "null",
+    "",
+    'say "a"',
+    "\\",
+    "\u00e9",
+    "\U0001f600",
+    "x" * 70,
+    "/",
+    "\x7f\n",
+    "[{,:",
+]
+SCALARS = [None, True, False, 0, -1, 1234567890123456789, 1.5e300, -2.5e-7, 10**30, *TEXTS]
+
+
+def random_document(chance: random.Random, depth: int) -> Any:
+    """Return something that is JSON, now and then deep."""
+    if depth == 0 or chance.random() < 0.4:
+        return chance.choice(SCALARS)
+    inside = [random_document(chance, depth - 1) for _ in range(chance.randrange(6))]
+    return inside if chance.random() < 0.3 else dict(zip(TEXTS, inside, strict=False))
+
+
+def random_line(chance: random.Random) -> bytes:
+    """Return a line of JSON, often with a byte changed."""
+    marks = chance.choice([(",", ":"), (", ", ": "), (" ,\t", " : ")])
+    document = random_document(chance, chance.choice([1, 3, 6, 12]))
+    text = json.dumps(document, ensure_ascii=chance.random() < 0.5, separators=marks)
+    line = bytearray(b" " * chance.randrange(3) + text.replace(chr(10), "").encode())
+    for _ in range(chance.choice([0, 0, 0, 1, 2])):
+        line[chance.randrange(len(line))] = chance.choice(b'{}[]:,"\\ 019.-eEtu\xff\x80\xc3\x01')
+    return bytes(line).replace(b"\n", b"")
+
+
+def one_json_round(chance: random.Random) -> None:
+    """Count lines of JSON with a random variant and compare every figure and key."""
+    steps: list[str | int] = ["a", "b", "null", 'say "a"', "\u00e9", 0, 1]
+    paths = tuple(
+        tuple(chance.choices(steps, k=chance.randrange(1, 4)))
+        for _ in range(chance.randrange(1, 6))
+    )
+    shape = JsonLines(paths)
+    lines = [random_line(chance) for _ in range(chance.randrange(1, 30))]
+    good = [line for line in lines if find_in_json(line, paths) is not None]
+    expected = Counter(b"\n".join(shape.split(line)) for line in good)
+    table = shape_table(shape, range(1, len(paths) + 1), name=chance.choice(kernel.VARIANTS))
+    scan = table.scan(memoryview(bytearray(b"\n".join(lines))))
+    assert (scan.lines, scan.misshapen) == (len(lines), len(lines) - len(good)), (paths, lines)
+    assert unpack(table.drain()) == expected, (paths, lines)
+
+
 def main(seconds: float, seed: int) -> None:
     """Run rounds until the time is over; print how many."""
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     end, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         one_round(chance)
+        one_json_round(chance)
         rounds += 1
     print(f"{rounds} rounds over {', '.join(kernel.VARIANTS)}, seed {seed}: all figures agree")
 
