@@ -126,7 +126,7 @@ def test_every_kernel_finds_the_values_that_python_finds(
 @promise(
     "A line that is not JSON is malformed, as Python's json says",
     broken_by=change_text(
-        "mapreduce/kernel/_json.h", "tokens->wrong |= (controls", "tokens->wrong &= (controls"
+        "mapreduce/kernel/_json.h", "carry->wrong |= controls", "carry->wrong &= controls"
     ),
 )
 @every_kernel
