@@ -50,6 +50,8 @@ RENDERERS: dict[Form, Render] = {
     Form.JSON: json_lines.render_chunk,
 }
 
+SAMPLES = {Form.ACCESS: "access-500.log", Form.CSV: "orders-500.csv", Form.JSON: "events-500.jsonl"}
+
 
 def send_chunks(sender: Connection, render: Render, seed: int, first: int, step: int) -> None:
     """Send every `step`-th chunk, from `first` on, until nobody reads any more."""
@@ -109,11 +111,14 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def write_samples(directory: Path, seed: int) -> None:
-    """Write the inputs of data/: two logs, and the lookup table that tags them."""
+    """Write the inputs of data/: flow logs, the lookup table that tags them, and other lines."""
     write_file(directory / "flowlogs-small.log", flowlogs.render_small(seed))
     chunks = render_chunks(flowlogs.render_chunk, seed, 1)
     write_file(directory / "flowlogs-2000.log", trim_to_lines(chunks, 2000))
     write_file(directory / "lookup.csv", [flowlogs.LOOKUP.encode()])
+    for form, name in SAMPLES.items():
+        chunks = render_chunks(RENDERERS[form], seed, 1)
+        write_file(directory / name, trim_to_lines(chunks, 500))
 
 
 def parse_size(text: str) -> int:

@@ -17,14 +17,16 @@ class KeyCount(Job):
     """The plainest job: one table of keys with their counts and measures, the highest count first.
 
     ``header`` names the columns: one for each field of the key, one for the count, and one for each
-    measure. Raises ``ValueError`` if it names more or fewer.
+    measure. A mapper of fields with names needs none. Only the first ``top`` rows are written.
+    Raises ``ValueError`` if the header names more or fewer columns.
     """
 
     mapper: Mapper
     output: str
-    header: tuple[str, ...]
+    header: tuple[str, ...] = ()
     side_inputs: Sequence[Path] = ()
     name: str = ""
+    top: int | None = None
     outputs: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,6 +35,9 @@ class KeyCount(Job):
         object.__setattr__(self, "outputs", (self.output,))
         if isinstance(self.header, str):
             raise TypeError(f"the header is the text {self.header!r}: write ({self.header!r}, ...)")
+        if not self.header and self.mapper.titles:
+            sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
+            object.__setattr__(self, "header", (*self.mapper.titles, "Count", *sums))
         columns, measures = self.mapper.key_columns, len(self.mapper.measures)
         if len(self.header) != columns + 1 + measures:
             raise ValueError(
@@ -42,5 +47,7 @@ class KeyCount(Job):
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         several = self.mapper.key_columns > 1
-        rows = totals.rows(split_at=self.mapper.key_separator if several else None)
-        return [Table(self.output, self.header, rows, note=f"{len(rows):,} keys")]
+        separator = self.mapper.key_separator if several else None
+        rows = totals.rows(split_at=separator, top=self.top)
+        cut = f" of {len(totals):,}" if len(rows) < len(totals) else ""
+        return [Table(self.output, self.header, rows, note=f"{len(rows):,}{cut} keys")]
