@@ -13,7 +13,7 @@ from mapreduce import UsageError, run
 from mapreduce.jobs.accesslog import accesslog
 
 LOG = rb"""::1 - - [10/Oct/2000:13:55:36 -0700] "GET /a.gif?x=1 HTTP/1.0" 200 2326
-h.example - bob [10/Oct/2000:13:59:59 -0700] "GET /a.gif HTTP/1.0" 304 - "http://r/" "Mo (\"x\"; [y])"
+h.example - b [10/Oct/2000:13:59:59 -0700] "GET /a.gif HTTP/1.0" 304 - "http://r" "Mo (\"x\"; [y])"
 ::1 - - [11/Jan/2001:00:00:01 +0100] "POST /b?c HTTP/1.1" 200 10 "-" "curl/8" "extra"
 ::1 - - [11/Jan/2001:00:00:02 +0100] "\x16\x03" 400 0 "-" "-"
 ::1 - - [11/Jan/2001:00:00:02 +0100] "-" 408 - "-" "-"
@@ -40,7 +40,7 @@ def log(tmp_path: Path) -> Path:
             "hour",
             [("2001-01-11T00", 3, 10), ("2000-10-10T13", 2, 2326)],
         ),
-        ("host,user", [("::1", "-", 4, 2336), ("h.example", "bob", 1, 0)]),
+        ("host,user", [("::1", "-", 4, 2336), ("h.example", "b", 1, 0)]),
         (
             "method,protocol",
             [
@@ -63,7 +63,7 @@ def test_requests_are_counted_by_fields_and_their_parts(
 
 def test_a_common_log_has_no_agent(log: Path) -> None:
     result = run(accesslog(by="agent"), log)
-    assert dict((row[0], row[1]) for row in result.tables[0].rows) == {
+    assert {row[0]: row[1] for row in result.tables[0].rows} == {
         "-": 2,
         r"Mo (\"x\"; [y])": 1,
         "curl/8": 1,
