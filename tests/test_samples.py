@@ -23,7 +23,7 @@ def read_rows(name: str, table: str) -> list[list[str]]:
 
 
 def test_every_log_has_expected_tables() -> None:
-    assert {path.stem for path in DATA.glob("*.log")} == set(NAMES) == set(LINES)
+    assert {path.stem for path in DATA.glob("flowlogs-*.log")} == set(NAMES) == set(LINES)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
