@@ -180,6 +180,7 @@ def test_objects_of_every_form_are_counted_as_the_same_files_are(
     expected = shell.tables("local/a")
     assert shell.tables(f"{bucket}/a/", "-j", "2") == expected
     assert shell.tables(f"{bucket}/a", "-j", "1") == expected
+    assert shell.tables(f"{bucket}/a", "--inline") == expected
     assert shell.tables(f"{bucket}/a/plain.log") == shell.tables("local/a/plain.log")
 
 
