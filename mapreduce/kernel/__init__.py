@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.kernel import _pure
+from mapreduce.kernel import _pure, _pure_keys
 from mapreduce.kernel._pure import MARKED, ODD, Scan
+from mapreduce.kernel._pure_keys import Added
 from mapreduce.kernel.pace import NATIVE, PYTHON
 from mapreduce.outputs.table import Row
 
@@ -43,7 +44,10 @@ __all__ = [
     "ODD",
     "PACE",
     "VARIANTS",
+    "Added",
     "FieldTable",
+    "KeyTable",
+    "Keys",
     "Packed",
     "Scan",
     "Table",
@@ -95,6 +99,30 @@ class Table(Protocol):
         """Return the counts and set them to zero; the keys stay known."""
 
 
+class Keys(Protocol):
+    """Counts the keys of lines, which Python code has made, and words.
+
+    ``_pure_keys.KeyTable`` describes it in full.
+    """
+
+    def add(self, found: list[Any], columns: int = 0, fresh: bool = True, /) -> Added:
+        """Count what was found in lines; with ``fresh``, list the keys that are new."""
+
+    def words(self, block: memoryview, fresh: bool = True, /) -> Scan:
+        """Count the words of a block of whole lines; with ``fresh``, list those that are new."""
+
+    def forget(self, keys: list[bytes], /) -> list[int]:
+        """Drop keys as if they had never been counted; return the counts that they had."""
+
+    def drain(self) -> Packed | list[dict[bytes, int]]:
+        """Return the counts and set them to zero; the keys stay known."""
+
+
+def choose_keys(name: str) -> Callable[[], Keys]:
+    """Return the KeyTable of a kernel that this machine has."""
+    return _pure_keys.KeyTable if name == "pure" else partial(native.KeyTable, variant=name)
+
+
 def choose(wanted: str | None) -> tuple[str, Callable[..., Table]]:
     """Return the name and the FieldTable of the wanted kernel, or else of the best one.
 
@@ -113,14 +141,17 @@ def choose(wanted: str | None) -> tuple[str, Callable[..., Table]]:
     return name, partial(native.FieldTable, variant=name)
 
 
-def _refuse(error: UsageError, *_columns: object) -> Table:
+def _refuse(error: UsageError, *_columns: object) -> NoReturn:
     raise error
 
 
+KeyTable: Callable[[], Keys]
 try:
     NAME, FieldTable = choose(os.environ.get("MAPREDUCE_KERNEL"))
+    KeyTable = choose_keys(NAME)
 except UsageError as error:  # raise it when a job makes a table, where it is reported properly
     NAME, FieldTable = "none", partial(_refuse, error)
+    KeyTable = partial(_refuse, error)
 
 PACE: Final = NATIVE if NAME in VARIANTS else PYTHON
 """How fast the kernel in use is."""

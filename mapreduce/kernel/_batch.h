@@ -24,32 +24,74 @@ batch_units(const Batch *batch, unsigned weights)
     return units;
 }
 
-/* Count all keys of the batch and empty it. */
-static inline int
-batch_count(Batch *batch, Table *table)
+/* Hash all keys of the batch and fetch their slots. */
+static inline void
+batch_hash(Batch *batch, const Table *table)
 {
-    unsigned used = batch->used;
-    /* Compute the exact number of units only if there is no room for this simple bound. */
-    size_t at_most = used * units_of(batch->lengths, table->weights);
-    if (!has_room(table, used, at_most) &&
-        table_reserve(table, used, batch_units(batch, table->weights)) < 0)
-        return NO_MEMORY;
-    uint32_t places = (uint32_t)(table->room - 1);
-    for (unsigned i = 0; i < used; i++) {
+    for (unsigned i = 0; i < batch->used; i++) {
         uint32_t hash = table_hash(table, batch->item[i].key, batch->item[i].length);
         batch->item[i].hash = hash;
         __builtin_prefetch(&table->slots[hash & table->mask]);
     }
-    for (unsigned i = 0; i < used; i++) {
+}
+
+/* Fetch the records of all keys of the batch. The table must have slots. */
+static inline void
+batch_fetch(const Batch *batch, const Table *table)
+{
+    uint32_t places = (uint32_t)(table->room - 1);
+    for (unsigned i = 0; i < batch->used; i++) {
         uint32_t slot = table->slots[batch->item[i].hash & table->mask];
-        __builtin_prefetch(record_at(table, slot & places), 1);
+        const uint8_t *record = (const uint8_t *)record_at(table, slot & places);
+        __builtin_prefetch(record, 1);
+        __builtin_prefetch(record + 2 * UNIT - 1, 1);  /* the record may cross two cache lines */
     }
-    for (unsigned i = 0; i < used; i++)
+}
+
+/* Make room in the table for all keys of the batch. */
+static inline int
+batch_reserve(const Batch *batch, Table *table)
+{
+    unsigned used = batch->used;
+    /* Compute the exact number of units only if there is no room for this simple bound. */
+    size_t at_most = used * units_of(batch->lengths, table->weights);
+    if (has_room(table, used, at_most))
+        return 0;
+    return table_reserve(table, used, batch_units(batch, table->weights));
+}
+
+/* Count all keys of the batch, which has been hashed and has room, and empty it. */
+static inline void
+batch_finish(Batch *batch, Table *table)
+{
+    for (unsigned i = 0; i < batch->used; i++)
         table_add(table, batch->item[i].key, batch->item[i].length, batch->item[i].hash,
                   batch->item[i].count);
     batch->used = 0;
     batch->lengths = 0;
+}
+
+/* Count all keys of the batch and empty it. */
+static inline int
+batch_count(Batch *batch, Table *table)
+{
+    if (batch_reserve(batch, table) < 0)
+        return NO_MEMORY;
+    batch_hash(batch, table);
+    batch_fetch(batch, table);
+    batch_finish(batch, table);
     return 0;
+}
+
+/* Add a padded key to the batch, which is not full. The bytes of the key must stay in place. */
+static inline void
+batch_put(Batch *batch, const uint8_t *key, uint32_t length, uint64_t count)
+{
+    unsigned i = batch->used++;
+    batch->item[i].key = key;
+    batch->item[i].length = length;
+    batch->item[i].count = count;
+    batch->lengths |= length;
 }
 
 /* Add a padded key, followed by its sums, to the batch; count the whole batch when it is full. The
@@ -57,10 +99,6 @@ batch_count(Batch *batch, Table *table)
 static inline int
 batch_add(Batch *batch, Table *table, const uint8_t *key, uint32_t length, uint64_t count)
 {
-    unsigned i = batch->used++;
-    batch->item[i].key = key;
-    batch->item[i].length = length;
-    batch->item[i].count = count;
-    batch->lengths |= length;
+    batch_put(batch, key, length, count);
     return batch->used < BATCH ? 0 : batch_count(batch, table);
 }

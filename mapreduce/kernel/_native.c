@@ -23,7 +23,8 @@ module_exec(PyObject *module)
 {
     if (PyModule_AddIntConstant(module, "LONGEST_KEY", LONGEST_KEY) < 0 ||
         add_type(module, "FieldTable", &FieldTable_spec) < 0 ||
-        add_type(module, "ShapeTable", &ShapeTable_spec) < 0)
+        add_type(module, "ShapeTable", &ShapeTable_spec) < 0 ||
+        add_type(module, "KeyTable", &KeyTable_spec) < 0)
         return -1;
     return add_type(module, "Ranking", &Ranking_spec);
 }

@@ -7,6 +7,7 @@
 #include "_table.h"
 
 extern PyType_Spec FieldTable_spec;
+extern PyType_Spec KeyTable_spec;
 extern PyType_Spec Ranking_spec;
 extern PyType_Spec ShapeTable_spec;
 

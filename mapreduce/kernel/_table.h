@@ -14,6 +14,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "_weight.h"
 
@@ -129,20 +132,30 @@ table_find(const Table *table, const uint8_t *key, uint32_t length, uint32_t has
     return at;
 }
 
-/* Fill the slots from the records. */
+/* Fill the slots from the records, some at a time, so that their cache misses overlap. */
 static inline void
 table_index(Table *table)
 {
     uint32_t places = (uint32_t)(table->room - 1);
     memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);
     for (size_t place = FIRST_PLACE; place < table->used;) {
-        const Record *record = record_at(table, place);
-        size_t at = record->hash & table->mask;
-        while (table->slots[at])
-            at = (at + 1) & table->mask;
-        if (!(record->length & FORGOTTEN))
-            table->slots[at] = (record->hash & ~places) | (uint32_t)place;
-        place += units_of(record->length, table->weights);
+        uint32_t hashes[32], found[32];
+        unsigned size = 0;
+        for (; size < 32 && place < table->used;) {
+            const Record *record = record_at(table, place);
+            if (!(record->length & FORGOTTEN)) {
+                __builtin_prefetch(&table->slots[record->hash & table->mask], 1);
+                hashes[size] = record->hash;
+                found[size++] = (uint32_t)place;
+            }
+            place += units_of(record->length, table->weights);
+        }
+        for (unsigned i = 0; i < size; i++) {
+            size_t at = hashes[i] & table->mask;
+            while (table->slots[at])
+                at = (at + 1) & table->mask;
+            table->slots[at] = (hashes[i] & ~places) | found[i];
+        }
     }
 }
 
@@ -153,6 +166,21 @@ power_of_two(size_t least, size_t wanted)
     while (power < wanted)
         power *= 2;
     return power;
+}
+
+/* Allocate memory that is aligned to cache lines, so that a record of half a line never crosses two of
+ * them. Ask for huge pages where they save time: the places of keys are random, and a processor knows
+ * the addresses of few pages. */
+static inline void *
+allocate(size_t size)
+{
+    const size_t huge = 2 << 20;
+    void *memory = aligned_alloc(size < 2 * huge ? 64 : huge, size);
+#ifdef MADV_HUGEPAGE
+    if (memory != NULL && size >= 2 * huge)
+        madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 /* Return whether there is room for more keys that take `units` units together. */
@@ -175,9 +203,8 @@ table_reserve(Table *table, size_t keys, size_t units)
     if (room > UINT64_C(1) << 31)  /* a place must fit into the 32 bits of a slot */
         return NO_MEMORY;
     int more_room = room > table->room, more_slots = !table->slots || size > table->mask + 1;
-    /* Align to cache lines, so that a record of half a line never crosses two of them. */
-    uint8_t *records = more_room ? aligned_alloc(64, room * UNIT) : table->records;
-    uint32_t *slots = more_slots ? malloc(size * sizeof *slots) : table->slots;
+    uint8_t *records = more_room ? allocate(room * UNIT) : table->records;
+    uint32_t *slots = more_slots ? allocate(size * sizeof *slots) : table->slots;
     if (records == NULL || slots == NULL) {
         free(more_room ? records : NULL);
         free(more_slots ? slots : NULL);

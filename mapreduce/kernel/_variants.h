@@ -4,6 +4,7 @@
  *   TARGET                         the attribute that lets the compiler use the variant's instructions
  *   MASK(p, byte)                  a bit for each of the 64 bytes at p that is equal to a byte
  *   MATCH(p, bits, byte)           a bit for each of the 64 bytes at p whose `bits` are equal to a byte
+ *   WHITE(p)                       a bit for each of the 64 bytes at p that is ASCII white space
  *   POPCOUNT(m), LOWEST(m)         the number of set bits; the position of the lowest set bit
  *   NTH(m, k)                      the position of the k-th set bit from below, k from 1
  *   LIST(out, m, window)           optional: for each set bit, write its position + 64 * window to
@@ -48,6 +49,21 @@ portable_match(const uint8_t *p, uint8_t bits, uint8_t byte)
     return mask;
 }
 
+/* The six bytes of ASCII white space are 9 to 13 and the blank. */
+static inline uint64_t
+portable_white(const uint8_t *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = 0x80 * ones;
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t word = little_endian(p + 8 * i), low = word & ~high;
+        uint64_t from_9 = low + (0x80 - 9) * ones, from_14 = low + (0x80 - 14) * ones;
+        uint64_t control = from_9 & ~from_14 & ~word & high;  /* 0x80 where 9 to 13 */
+        mask |= ((control >> 7) * UINT64_C(0x0102040810204080) >> 56) << (8 * i);
+    }
+    return mask | portable_match(p, 0xff, ' ');
+}
+
 static inline unsigned
 portable_nth(uint64_t mask, unsigned k)
 {
@@ -60,6 +76,7 @@ portable_nth(uint64_t mask, unsigned k)
 #define TARGET
 #define MASK(p, byte) portable_match((p), 0xff, (byte))
 #define MATCH(p, bits, byte) portable_match((p), (bits), (byte))
+#define WHITE(p) portable_white(p)
 #define POPCOUNT(m) ((unsigned)__builtin_popcountll(m))
 #define LOWEST(m) ((unsigned)__builtin_ctzll(m))
 #define NTH(m, k) portable_nth((m), (k))
@@ -68,6 +85,7 @@ portable_nth(uint64_t mask, unsigned k)
 #undef TARGET
 #undef MASK
 #undef MATCH
+#undef WHITE
 
 #if defined(__aarch64__)
 /* NEON has no movemask instruction: keep one bit of each byte, then add neighbours three times. */
@@ -99,15 +117,26 @@ neon_match(const uint8_t *p, uint8_t bits, uint8_t byte)
                          vceqq_u8(vandq_u8(vld1q_u8(p + 48), kept), pattern));
 }
 
+static inline uint8x16_t
+neon_is_white(const uint8_t *p)
+{
+    uint8x16_t bytes = vld1q_u8(p), from_9 = vsubq_u8(bytes, vdupq_n_u8(9));
+    return vorrq_u8(vcltq_u8(from_9, vdupq_n_u8(5)), vceqq_u8(bytes, vdupq_n_u8(' ')));
+}
+
 #define VARIANT neon
 #define TARGET
 #define MASK(p, byte) neon_mask((p), (byte))
 #define MATCH(p, bits, byte) neon_match((p), (bits), (byte))
+#define WHITE(p)                                              \
+    neon_movemask(neon_is_white(p), neon_is_white((p) + 16), \
+                  neon_is_white((p) + 32), neon_is_white((p) + 48))
 #include BODY
 #undef VARIANT
 #undef TARGET
 #undef MASK
 #undef MATCH
+#undef WHITE
 #endif
 
 #if defined(__x86_64__)
@@ -128,6 +157,16 @@ avx2_mask(__m256i low, __m256i high, uint8_t byte)
     uint32_t b = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, pattern));
     return (uint64_t)b << 32 | a;
 }
+TARGET static inline uint32_t
+avx2_white(const uint8_t *p)
+{
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)p);
+    __m256i from_9 = _mm256_sub_epi8(bytes, _mm256_set1_epi8(9));
+    __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(from_9, _mm256_set1_epi8(4)), from_9);
+    __m256i blank = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(' '));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(control, blank));
+}
+#define WHITE(p) ((uint64_t)avx2_white((p) + 32) << 32 | avx2_white(p))
 #define MASK(p, byte)                                          \
     avx2_mask(_mm256_loadu_si256((const __m256i *)(p)),        \
               _mm256_loadu_si256((const __m256i *)((p) + 32)), (byte))
@@ -139,6 +178,7 @@ avx2_mask(__m256i low, __m256i high, uint8_t byte)
 #undef TARGET
 #undef MASK
 #undef MATCH
+#undef WHITE
 
 #define VARIANT avx512
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vbmi2,avx2,bmi,bmi2,popcnt,lzcnt")))
@@ -148,6 +188,14 @@ avx2_mask(__m256i low, __m256i high, uint8_t byte)
     _mm512_cmpeq_epi8_mask(                                                                    \
         _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)(bits))),               \
         _mm512_set1_epi8((char)(byte)))
+TARGET static inline uint64_t
+avx512_white(const uint8_t *p)
+{
+    __m512i bytes = _mm512_loadu_si512(p), from_9 = _mm512_sub_epi8(bytes, _mm512_set1_epi8(9));
+    return _mm512_cmplt_epu8_mask(from_9, _mm512_set1_epi8(5)) |
+           _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(' '));
+}
+#define WHITE(p) avx512_white(p)
 #define LIST(out, m, window)                                                           \
     _mm512_storeu_si512((out), _mm512_maskz_compress_epi8(                             \
                                    (m), _mm512_loadu_si512(&numbers[WINDOW * (window)])))

@@ -10,10 +10,11 @@ import os
 import struct
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final, overload
+from typing import Any, Final, overload
 
 import mapreduce.kernel._native as _native  # noqa: PLR0402 - "from" would hide that it is not built
 from mapreduce.kernel._pure import NOTHING, Expected, Scan, check_columns, key_too_long
+from mapreduce.kernel._pure_keys import Added
 from mapreduce.outputs.table import ROWS, Row, rows_of
 
 SEED_SIZE: Final = 32
@@ -128,6 +129,31 @@ class FieldTable:
     def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
         try:
             return Scan(*self._table.scan(block, fresh))
+        except OverflowError as error:
+            raise key_too_long(_native.LONGEST_KEY) from error
+
+    def forget(self, keys: list[bytes], /) -> list[int]:
+        return self._table.forget(keys)
+
+    def drain(self) -> PackedCounts:
+        return PackedCounts(self._table.drain())
+
+
+class KeyTable:
+    """The same as ``_pure_keys.KeyTable``, in C; ``variant`` names the instruction set to use."""
+
+    def __init__(self, *, variant: str) -> None:
+        self._table = _native.KeyTable(variant, os.urandom(SEED_SIZE))
+
+    def add(self, found: list[Any], columns: int = 0, fresh: bool = True, /) -> Added:
+        try:
+            return Added(*self._table.add(found, columns, fresh))
+        except OverflowError as error:
+            raise key_too_long(_native.LONGEST_KEY) from error
+
+    def words(self, block: memoryview, fresh: bool = True, /) -> Scan:
+        try:
+            return Scan(*self._table.words(block, fresh))
         except OverflowError as error:
             raise key_too_long(_native.LONGEST_KEY) from error
 
