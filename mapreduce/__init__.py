@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from mapreduce.job import Job
     from mapreduce.kernel import find_lines
     from mapreduce.key_count import KeyCount
+    from mapreduce.mapping.blocks import BlockMapper
     from mapreduce.mapping.fields import FieldMapper
-    from mapreduce.mapping.lines import LineMapper, Malformed
-    from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
+    from mapreduce.mapping.lines import LineMapper
+    from mapreduce.mapping.mapper import (
+        SKIPPED,
+        Combiner,
+        Drained,
+        Judgement,
+        Malformed,
+        Mapper,
+        Tally,
+    )
     from mapreduce.mapping.shapes import (
         ShapeMapper,
         access_log,
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
         delimited_lines,
         json_lines,
     )
+    from mapreduce.mapping.words import WordMapper
     from mapreduce.outputs.rejects import Reject
     from mapreduce.outputs.stats import Stats
     from mapreduce.outputs.table import Row, Table
@@ -38,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SKIPPED",
     "Backend",
+    "BlockMapper",
     "Combiner",
     "Drained",
     "FieldMapper",
@@ -62,6 +73,7 @@ __all__ = [
     "Tally",
     "Totals",
     "UsageError",
+    "WordMapper",
     "access_log",
     "blank_fields",
     "csv_lines",
@@ -87,16 +99,15 @@ _HOMES = {
     "mapreduce.job": ("Job",),
     "mapreduce.kernel": ("find_lines",),
     "mapreduce.key_count": ("KeyCount",),
+    "mapreduce.mapping.blocks": ("BlockMapper",),
     "mapreduce.mapping.fields": ("FieldMapper",),
-    "mapreduce.mapping.lines": (
-        "LineMapper",
-        "Malformed",
-    ),
+    "mapreduce.mapping.lines": ("LineMapper",),
     "mapreduce.mapping.mapper": (
         "SKIPPED",
         "Combiner",
         "Drained",
         "Judgement",
+        "Malformed",
         "Mapper",
         "Tally",
     ),
@@ -108,6 +119,7 @@ _HOMES = {
         "delimited_lines",
         "json_lines",
     ),
+    "mapreduce.mapping.words": ("WordMapper",),
     "mapreduce.outputs.rejects": ("Reject",),
     "mapreduce.outputs.stats": ("Stats",),
     "mapreduce.outputs.table": (

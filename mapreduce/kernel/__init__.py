@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, Protocol
 from mapreduce.errors import UsageError, printable
 from mapreduce.kernel import _pure, _pure_keys
 from mapreduce.kernel._pure import MARKED, ODD, Scan
-from mapreduce.kernel._pure_keys import Added
+from mapreduce.kernel._pure_keys import SEPARATOR, Added
 from mapreduce.kernel.pace import NATIVE, PYTHON
 from mapreduce.outputs.table import Row
 
@@ -43,6 +43,7 @@ __all__ = [
     "NAME",
     "ODD",
     "PACE",
+    "SEPARATOR",
     "VARIANTS",
     "Added",
     "FieldTable",
@@ -53,6 +54,7 @@ __all__ = [
     "Table",
     "find_lines",
     "has_byte",
+    "pack",
 ]
 
 BUILT: Final = bool(VARIANTS)
@@ -155,3 +157,8 @@ except UsageError as error:  # raise it when a job makes a table, where it is re
 
 PACE: Final = NATIVE if NAME in VARIANTS else PYTHON
 """How fast the kernel in use is."""
+
+
+def pack(counts: dict[bytes, int]) -> Packed | list[dict[bytes, int]]:
+    """Return counts in the form in which the kernel in use merges and ranks them."""
+    return native.PackedCounts.of(counts) if NAME in VARIANTS else [counts]

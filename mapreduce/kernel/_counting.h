@@ -1,9 +1,10 @@
 /* The part that all types that count in a table have in common. */
 #pragma once
+#include "_native.h"
+
 #include <stdatomic.h>
 
 #include "_fields.h"
-#include "_native.h"
 
 typedef struct {
     PyObject_HEAD

@@ -176,22 +176,21 @@ add_items(Keys *keys, PyObject *list, unsigned columns)
     return flush_keys(keys);
 }
 
-/* Add a list to a table that this call has taken; Python code cannot run meanwhile. */
+/* Add a list to a table that this call has taken; Python code cannot run meanwhile. The result has only
+ * the lines with a key, the new keys and the number of all keys. */
 static PyObject *
 add_list(KeyTable *self, PyObject *list, unsigned columns, int tell_fresh)
 {
     Table *table = &self->base.table;
     Keys keys = {.table = table};
-    size_t known = table->used ? table->used : FIRST_PLACE;
+    size_t known = first_unused(table);
     Py_ssize_t counted = check_items(list, columns);
     if (counted < 0)
         return NULL;
     if (add_items(&keys, list, columns) < 0)
         return raise_error(keys.error);
-    PyObject *fresh = fresh_keys(table, tell_fresh ? known : table->used);
-    if (fresh == NULL)
-        return NULL;
-    return Py_BuildValue("nNn", counted, fresh, (Py_ssize_t)table->keys);
+    Lines lines = {.lines = (uint64_t)counted};
+    return scan_result(table, &lines, tell_fresh ? known : table->used);
 }
 
 static PyObject *
@@ -220,17 +219,14 @@ count_buffer(KeyTable *self, const uint8_t *block, Py_ssize_t size, int tell_fre
 {
     Table *table = &self->base.table;
     Keys keys = {.table = table};
-    size_t known = table->used ? table->used : FIRST_PLACE;
+    size_t known = first_unused(table);
     Py_BEGIN_ALLOW_THREADS
     count_words(&keys, self->words, block, block + size);
     Py_END_ALLOW_THREADS
     if (keys.error)
         return raise_error(keys.error);
-    PyObject *fresh = fresh_keys(table, tell_fresh ? known : table->used);
-    if (fresh == NULL)
-        return NULL;
-    return Py_BuildValue("KKiNn", (unsigned long long)keys.lines, (unsigned long long)keys.empty, 0,
-                         fresh, (Py_ssize_t)table->keys);
+    Lines lines = {.lines = keys.lines, .empty = keys.empty};
+    return scan_result(table, &lines, tell_fresh ? known : table->used);
 }
 
 static PyObject *

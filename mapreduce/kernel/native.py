@@ -147,9 +147,10 @@ class KeyTable:
 
     def add(self, found: list[Any], columns: int = 0, fresh: bool = True, /) -> Added:
         try:
-            return Added(*self._table.add(found, columns, fresh))
+            counted, _empty, _misshapen, new, known = self._table.add(found, columns, fresh)
         except OverflowError as error:
             raise key_too_long(_native.LONGEST_KEY) from error
+        return Added(counted, new, known)
 
     def words(self, block: memoryview, fresh: bool = True, /) -> Scan:
         try:

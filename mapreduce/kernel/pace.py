@@ -26,3 +26,5 @@ PYTHON: Final = Pace(parallel_threshold=32 << 20, largest_split=512 << 20)
 """For a mapper in Python: its largest split takes two seconds."""
 NATIVE: Final = Pace(parallel_threshold=512 << 20, largest_split=2 << 30, trial=16 << 20)
 """For the native kernel: its largest split takes half a second."""
+WORDS: Final = Pace(parallel_threshold=64 << 20, largest_split=512 << 20)
+"""For words in the native kernel: its largest split takes two seconds."""

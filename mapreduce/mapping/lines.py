@@ -1,7 +1,8 @@
-"""Count the keys that a function returns for each line.
+r"""Count the keys that a function returns for each line.
 
-Such a function makes the simplest job. A line is skipped if the function returns no keys. It is
-malformed if the function raises ``Malformed``; the text of the exception is the reason.
+Such a function makes the simplest job. All lines of a block are mapped at once. If that fails, they
+are mapped one by one to find the line, so the function may be called twice for a line, and must
+return the same keys both times.
 """
 
 from __future__ import annotations
@@ -10,37 +11,144 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Any, Final
 
-from mapreduce.mapping.mapper import Drained, LineFailedError, Mapper, Tally
+from mapreduce.mapping.keys import KeyCounter, KeyFailedError, KeyMap, KeyMapping, MapKey, Refused
+from mapreduce.mapping.mapper import (
+    SKIPPED,
+    Combiner,
+    Drained,
+    LineFailedError,
+    Malformed,
+    Mapper,
+    Tally,
+)
 from mapreduce.reducing.measures import Measure
 from mapreduce.reducing.totals import Totals
 
-
-class Malformed(ValueError):  # noqa: N818 - the field's term for such a line
-    """Raised by a job's line function to refuse the line."""
+PLAIN: Final = (bytes, type(None), list, tuple, str)
+"""What a line function returns that is no iterator."""
 
 
 @dataclass(frozen=True)
 class LineMapper(Mapper):
     r"""Counts the keys that ``map_line`` returns for each line (without ``\n`` or ``\r\n``).
 
-    Keys are bytes. With ``measures`` it returns tuples of a key and one value for each measure.
+    Keys are bytes. The function returns one key or a list of keys. ``None`` or ``[]`` skips the
+    line; ``Malformed`` that the function raises refuses it. With ``measures`` it returns a list of
+    tuples of a key and one value for each measure.
+
+    ``map_key`` is called once for each distinct key. It returns the key to count, or ``SKIPPED``,
+    or it raises ``Malformed``. Without measures a line then has at most one key. Both functions may
+    be called more than once for the same line or key.
     """
 
-    map_line: Callable[[bytes], Iterable[Any]]
+    map_line: Callable[[bytes], Any]
     measures: tuple[Measure, ...] = ()
+    map_key: MapKey | None = None
 
-    def start(self) -> LineCombiner:
-        return LineCombiner(self)
+    def start(self) -> Combiner:
+        return ValueCombiner(self) if self.measures else LineCombiner(self)
 
 
 class LineCombiner:
-    """Counts the keys of lines in the dictionaries of one worker."""
+    """Counts the keys of lines in the kernel's table of one worker."""
+
+    def __init__(self, mapper: LineMapper) -> None:
+        self._map_line = mapper.map_line
+        self._maps_keys = mapper.map_key is not None
+        self._counter = KeyCounter(KeyMap(mapper.map_key) if mapper.map_key else None)
+        self._at_once = True
+
+    def map_block(self, block: memoryview, wanted: int, /) -> Tally:
+        lines, bad = whole_lines(block), dict[int, str]()
+        found, failure = self._map_all(lines) if self._at_once else ([], None)
+        refused = self._add(found, block) if self._at_once and not failure else None
+        if refused is None:
+            found, bad = self._map_each(lines, block)
+            if failure and not bad:
+                raise failure  # for the same lines the function has not failed again
+            refused = self._add(found, block) or self._blame_line(found, block)
+        malformed = len(bad) + refused.malformed
+        skipped = len(lines) - refused.counted - malformed
+        where = self._locate(found, bad, block)[:wanted] if wanted and malformed else []
+        return Tally(len(lines), skipped, malformed, where, self._counter.keys)
+
+    def drain(self) -> Drained:
+        return self._counter.drain()
+
+    def _map_all(self, lines: list[bytes]) -> tuple[list[Any], BaseException | None]:
+        """Return what the function returns for each line, or what it has raised."""
+        try:
+            found = [*map(self._map_line, lines)]
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the line that raises it is found
+            return [], error
+        if len(found) < len(lines):
+            return [], RuntimeError("the function raised StopIteration")
+        return found, None
+
+    def _map_each(self, lines: list[bytes], block: memoryview) -> tuple[list[Any], dict[int, str]]:
+        """Return the keys of each line, and the reason for each line that is malformed."""
+        found, bad = list[Any](), dict[int, str]()
+        for number, line in enumerate(lines):
+            item = None
+            try:
+                item = self._listed(self._map_line(line))
+            except Malformed as error:
+                bad[number] = str(error)
+            except (Exception, SystemExit) as error:
+                raise LineFailedError(_offsets(block)[number], error) from error
+            found.append(item)
+        return found, bad
+
+    def _listed(self, item: Any) -> Any:
+        """Return what the function has returned, with a list instead of any iterator."""
+        if type(item) not in PLAIN:
+            if not isinstance(item, Iterable):
+                raise TypeError(_no_keys(item))
+            item, self._at_once = list(item), False
+        if not self._maps_keys or type(item) not in (list, tuple):
+            return item
+        if len(item) > 1:
+            raise TypeError(
+                f"{item!r:.60} is more than one key, and map_key takes one of each line"
+            )
+        return item[0] if item else None
+
+    def _add(self, found: list[Any], block: memoryview) -> Refused | None:
+        """Count the keys of lines; return ``None``, and count nothing, if they are not keys."""
+        keys = [key for key in found if key is not None] if self._maps_keys else found
+        try:
+            return self._counter.add(keys, 1 if self._maps_keys else 0)
+        except TypeError:
+            return None
+        except KeyFailedError as error:
+            offset = _offsets(block)[found.index(error.key)]
+            raise LineFailedError(offset, error.cause) from error
+
+    def _locate(
+        self, found: list[Any], bad: dict[int, str], block: memoryview
+    ) -> list[tuple[int, str]]:
+        """Return the places of all malformed lines of a block, with the reasons."""
+        reasons = bad | dict(self._counter.malformed(enumerate(found)))
+        offsets = _offsets(block)
+        return [(offsets[number], reasons[number]) for number in sorted(reasons)]
+
+    def _blame_line(self, found: list[Any], block: memoryview) -> Refused:
+        """Raise ``LineFailedError`` for the first line whose keys are not what they must be."""
+        for number, item in enumerate(found):
+            for key in item if isinstance(item, list | tuple) else [item]:
+                if problem := (key is not None or item is not None) and wrong_key(key, 0):
+                    raise LineFailedError(_offsets(block)[number], TypeError(problem))
+        raise AssertionError("the kernel has refused keys that are right")
+
+
+class ValueCombiner:
+    """Counts the keys of lines and merges their values in the dictionaries of one worker."""
 
     def __init__(self, mapper: LineMapper) -> None:
         self._mapper = mapper
+        self._mapping = KeyMapping(KeyMap(mapper.map_key)) if mapper.map_key else None
         self._reset()
 
     def _reset(self) -> None:
@@ -49,20 +157,21 @@ class LineCombiner:
         self._counted = 0
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        map_line, found = self._mapper.map_line, list[Any]()
+        found, where = list[Any](), list[tuple[int, str]]()
         lines = skipped = malformed = 0
-        where: list[tuple[int, str]] = []
         for offset, line in lines_of(block):
             lines += 1
             try:
-                keys = list(map_line(line))
+                keys = self._keys_of(line)
             except Malformed as error:
                 malformed += 1
                 if len(where) < wanted:
                     where.append((offset, str(error)))
                 continue
+            except KeyFailedError as error:
+                raise LineFailedError(offset, error.cause) from error
             except (Exception, SystemExit) as error:
-                raise LineFailedError(offset, _plainer(error, map_line, line)) from error
+                raise LineFailedError(offset, error) from error
             found += keys
             skipped += not keys
         self._counted += lines - skipped - malformed
@@ -71,37 +180,49 @@ class LineCombiner:
 
     def drain(self) -> Drained:
         totals = Totals([self._counts, *self._values], self._mapper.measures)
-        drained = Drained(totals, self._counted)
+        counted = self._counted
         self._reset()
-        return drained
+        return Drained(self._mapping.map_totals(totals) if self._mapping else totals, counted)
 
-    def _add(self, found: list[Any], block: memoryview) -> None:
+    def _keys_of(self, line: bytes) -> list[Any]:
+        """Return the keys of a line with their values, without those that are skipped."""
+        found = self._mapper.map_line(line)
+        if found is None:
+            return []
+        if not isinstance(found, Iterable):
+            raise TypeError(_no_keys(found))
+        keys = list(found)
+        if self._mapping is None:
+            return keys
+        return [key for key in keys if not self._is_skipped(key)]
+
+    def _is_skipped(self, found: Any) -> bool:
+        """Return whether a key is skipped. Raises ``Malformed`` for one that is malformed."""
+        if self._mapping is None or wrong_key(found, len(self._mapper.measures)):
+            return False
+        judgement = self._mapping.judge(found[0])
+        if isinstance(judgement, str):
+            raise Malformed(judgement)
+        return judgement is SKIPPED
+
+    def _add(self, found: list[tuple[Any, ...]], block: memoryview) -> None:
         """Count the keys of a block; if one is wrong, find the line that it is from."""
-        known = len(self._counts)
-        try:
-            if self._mapper.measures:
-                self._add_values(found)
-            else:
-                self._counts.update(found)
-        except (TypeError, ValueError):
+        if any(map(self._is_wrong, found)):
             self._blame_line(block)
-            raise
-        fresh = islice(reversed(self._counts), len(self._counts) - known)
-        if any(type(key) is not bytes for key in fresh):
-            self._blame_line(block)
-
-    def _add_values(self, found: list[tuple[Any, ...]]) -> None:
         measures = self._mapper.measures
         for key, *values in found:
             self._counts[key] += 1
             for held, measure, value in zip(self._values, measures, values, strict=True):
                 held[key] = measure.merge(held[key], value) if key in held else value
 
+    def _is_wrong(self, found: Any) -> bool:
+        return bool(wrong_key(found, len(self._mapper.measures)))
+
     def _blame_line(self, block: memoryview) -> None:
         """Raise ``LineFailedError`` for the first line whose keys are not what they must be."""
         for offset, line in lines_of(block):
             with suppress(Malformed):
-                for each in self._mapper.map_line(line):
+                for each in self._keys_of(line):
                     if problem := wrong_key(each, len(self._mapper.measures)):
                         raise LineFailedError(offset, TypeError(problem))
 
@@ -124,16 +245,26 @@ def wrong_key(found: object, measures: int) -> str:
     )
 
 
-def _plainer(
-    error: BaseException, map_line: Callable[[bytes], Iterable[Any]], line: bytes
-) -> BaseException:
-    """Return an error that says more, if a line function returned what is no list at all."""
-    if error.__traceback__ is None or error.__traceback__.tb_next is not None:
-        return error  # raised by the function itself
-    returned = map_line(line)
-    return TypeError(
-        f"the function returned {returned!r:.60}, and must return a list of keys; [] skips the line"
+def _no_keys(returned: object) -> str:
+    return (
+        f"the function returned {returned!r:.60}, and must return a key or a list of keys; "
+        "None or [] skips the line"
     )
+
+
+def _offsets(block: memoryview) -> list[int]:
+    """Return where each line of a block begins."""
+    return [offset for offset, _line in lines_of(block)]
+
+
+def whole_lines(block: memoryview) -> list[bytes]:
+    r"""Return the lines of a block, without their ``\n`` or ``\r\n``."""
+    text = bytes(block)
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
+    lines = text.split(b"\n")
+    lines.pop()  # what stands after the last line end: nothing
+    return lines
 
 
 def lines_of(block: memoryview) -> Iterator[tuple[int, bytes]]:
