@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from naive import count_fields
 
-from mapreduce import Result, kernel, run
+from mapreduce import LineMapper, Result, kernel, run
 from mapreduce.jobs.count import count
 from mapreduce.jobs.wordcount import wordcount
-from mapreduce.kernel.pace import NATIVE, PYTHON, Pace
+from mapreduce.kernel.pace import NATIVE, PYTHON, WORDS, Pace
 
 FEW = b"".join(b"%d x\n" % (n % 7) for n in range(40_000))
 EVER_NEW = b"".join(b"%030d x\n" % n for n in range(40_000))
@@ -67,5 +67,6 @@ def test_compressed_inputs_are_not_tried(run_with: Callable[..., Result], tmp_pa
 
 
 def test_a_job_in_python_has_the_pace_of_python_whatever_the_kernel_is() -> None:
-    assert wordcount().mapper.pace is PYTHON
+    assert LineMapper(bytes.split).pace is PYTHON
+    assert wordcount().mapper.pace is (PYTHON if kernel.NAME == "pure" else WORDS)
     assert count("1").mapper.pace is (PYTHON if kernel.NAME == "pure" else NATIVE)
