@@ -116,8 +116,7 @@ def _shape_mapper(question: Question) -> Mapper:
         )
     width = question.fields_expected
     if question.shape == "json":
-        paths = [[str(one) for one in ones] for ones in (by, summed)]
-        return mapreduce.json_lines(*paths[0], summed=paths[1])
+        return mapreduce.json_lines(*_paths(by), summed=_paths(summed))
     by, summed = (tuple(map(without_quotes, ones)) for ones in (by, summed))
     if question.shape == "access_log":
         return mapreduce.access_log(*by, summed=summed, width=width)
@@ -131,3 +130,12 @@ def _shape_mapper(question: Question) -> Mapper:
     return mapreduce.delimited_lines(
         *by, summed=summed, delimiter=_delimiter(question), header=question.header, width=width
     )
+
+
+def _paths(names: Names) -> list[str]:
+    """Return paths into JSON. Raises ``UsageError`` for a number."""
+    for one in names:
+        if isinstance(one, int):
+            name = f'"{one}"'
+            raise UsageError(f"{one}: JSON has no numbered fields; a member of that name is {name}")
+    return [str(one) for one in names]

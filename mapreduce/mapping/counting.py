@@ -115,7 +115,7 @@ class TableCombiner:
             return None
         for measure, text in zip(self._mapper.measures, texts, strict=True):
             if measure.read(text) is None:
-                return f"{measure.name} {excerpt(text)} is not a number"
+                return f"{measure.name} {excerpt(text)} is not a whole number"
         self._has_odd = True
         return None
 

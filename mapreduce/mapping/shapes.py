@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Final
 
 from mapreduce import kernel
-from mapreduce.errors import UsageError, printable
+from mapreduce.errors import UsageError, named, printable
 from mapreduce.kernel import MARKED
 from mapreduce.kernel.json_lines import JsonLines, unescape
 from mapreduce.kernel.json_path import parse_path
@@ -213,8 +213,12 @@ class ShapeMapper(TableMapper):
         if isinstance(one, int):
             return one
         known = dict(self.named)
+        if not known:
+            header = f", or {named('header', True)} if the first line of each input has the names"
+            hint = "" if isinstance(self.shape, Blanks) else header
+            raise UsageError(f"these lines have no field {one!r}: give a number{hint}")
         if one not in known:
-            raise ValueError(f"there is no {one!r}; the names are {', '.join(known) or 'none'}")
+            raise ValueError(f"there is no {one!r}; the names are {', '.join(known)}")
         return known[one]
 
     def _show(self, one: int | str) -> Callable[[bytes], bytes] | None:

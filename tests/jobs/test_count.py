@@ -181,6 +181,27 @@ def test_what_cannot_work_is_one_clear_line_and_exit_2(arguments: list[str], fau
     assert fault in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ({"csv": True}, "a number, or header=True if the first line of each input has the names"),
+        ({"blanks": True}, "these lines have no field 'city': give a number"),
+    ],
+)
+def test_a_name_without_a_header_is_told_what_is_missing(shape: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        count(by="city", **shape)
+    assert str(raised.value).endswith(told)
+
+
+def test_a_number_is_no_path_into_json_but_a_name_in_quotes_may_be_one(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"200": "ok"}\n')
+    with pytest.raises(UsageError, match='a member of that name is "200"'):
+        count(by="200", json=True)
+    [table] = run(count(by='"200"', json=True), tmp_path / "log").tables
+    assert list(table.rows) == [("ok", 1)]
+
+
 def test_a_job_of_two_tables_does_not_go_to_stdout() -> None:
     run = subprocess.run(
         [

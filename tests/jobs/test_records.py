@@ -424,7 +424,7 @@ def test_a_malformed_measure_is_told_with_its_name(write_logs: WriteLogs) -> Non
     job = FlowLogs(LOOKUP, question=Question(measures=("bytes",)))
     good, bad = record(), record().replace(b" 840 ", b" 8k ")
     found = run(job, write_logs(b"\n".join([good, bad, b""])))
-    assert [reject.reason for reject in found.rejects] == ["bytes '8k' is not a number"]
+    assert [reject.reason for reject in found.rejects] == ["bytes '8k' is not a whole number"]
     assert list(found.tables[0].rows) == [("web", 840), ("Untagged", 0)]
 
 
