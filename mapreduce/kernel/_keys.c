@@ -190,7 +190,7 @@ add_list(KeyTable *self, PyObject *list, unsigned columns, int tell_fresh)
     if (add_items(&keys, list, columns) < 0)
         return raise_error(keys.error);
     Lines lines = {.lines = (uint64_t)counted};
-    return scan_result(table, &lines, tell_fresh ? known : table->used);
+    return scan_result(table, &lines, known, (Telling){tell_fresh ? TELL_ALL : TELL_NONE, 0, 0});
 }
 
 static PyObject *
@@ -226,7 +226,7 @@ count_buffer(KeyTable *self, const uint8_t *block, Py_ssize_t size, int tell_fre
     if (keys.error)
         return raise_error(keys.error);
     Lines lines = {.lines = keys.lines, .empty = keys.empty};
-    return scan_result(table, &lines, tell_fresh ? known : table->used);
+    return scan_result(table, &lines, known, (Telling){tell_fresh ? TELL_ALL : TELL_NONE, 0, 0});
 }
 
 static PyObject *
