@@ -200,13 +200,77 @@ def test_a_value_is_found_wherever_it_begins(name: str, text: bytes) -> None:
             assert find_values(name, (), line[:-1] + b",]") is None
 
 
-@every_kernel
-@pytest.mark.parametrize(
-    "number", [b"-", b"0" * 8, b"00", b"-01", b"1.", b".5", b"+1", b"1e", b"0x1"]
+NO_SCALARS: Final = b"""
+    - -- -a --1 +1 1- 1a 00 01 -01 00000000 012345678 -00.5 0x1 0-1
+    . .5 -.5 1. 1.. 1.5. 1.5.5 1.a 1.-5 1.5a 1.5-
+    e e5 1e 1ea 1e+ 1e+- 1e+a 1.e5 1.5e 1.5e- 1e5.5 1e5e5 1e5a 1e5- 1e5+ 12345678901234567.
+    a t tru truee True falsee fals nul nullnull null0 0null true1 1true nan NaN Infinity -Infinity
+""".split()
+
+
+@promise(
+    "A number that is cut between two masks is checked as any other",
+    broken_by=change_text(
+        "mapreduce/kernel/_json_tokens.h",
+        "uint64_t behind = bits << 1 | *carry;",
+        "uint64_t behind = bits << 1;",
+    ),
 )
-def test_what_is_no_number_is_refused(name: str, number: bytes) -> None:
-    for line in (number, b"[%b]" % number, b'{"a":%b , "b":1234567890}' % number):
-        assert find_values(name, (), line) is None
+@every_kernel
+def test_what_is_no_scalar_is_refused_wherever_it_begins(name: str) -> None:
+    lines = [b"[%b%b]" % (b" " * before, text) for before in range(40, 64) for text in NO_SCALARS]
+    lines += [line[1:-1] for line in lines] + [line[:-1] + b" ,1]" for line in lines]
+    assert refused_lines(name, lines) == lines
+
+
+CUT: Final = [
+    b'"',
+    b'"a',
+    b'"\\"',
+    b'"\\',
+    b'"\\u00e',
+    b"]",
+    b"1,",
+    b'{"a"',
+    b'{"a":',
+    b'{"a":1',
+    b"[1",
+]
+UNKNOWN: Final = [
+    b"\\x",
+    b"\\U0041",
+    b"\\ ",
+    b"\\u",
+    b"\\u00",
+    b"\\u00g0",
+    b"\\u 041",
+    b"\x01",
+    b"\x1f",
+]
+
+
+@every_kernel
+@pytest.mark.parametrize("line", CUT + [b'"%b"' % text for text in UNKNOWN] + [b"\x01", b"1\x01"])
+def test_what_is_cut_or_unknown_is_refused_wherever_it_begins(name: str, line: bytes) -> None:
+    for before in (0, 20, 60, 62, 63):
+        assert find_values(name, (), b" " * before + line) is None
+
+
+def refused_lines(name: str, lines: list[bytes]) -> list[bytes]:
+    """Return the lines that a kernel does not count."""
+    refused = []
+    for line in lines:
+        table = shape_table(JsonLines((("a",),)), [1], name=name)
+        refused += [line] * table.scan(memoryview(line)).misshapen
+    return refused
+
+
+@every_kernel
+@given(st.lists(st.tuples(st.integers(0, 63), numbers), min_size=1, max_size=3))
+def test_a_number_is_found_wherever_it_begins(name: str, parts: list[tuple[int, bytes]]) -> None:
+    line = b"[" + b",".join(b" " * before + number for before, number in parts) + b"]"
+    wanted = tuple((index,) for index in range(len(parts)))
+    assert find_values(name, wanted, line) == [number for _before, number in parts]
 
 
 @promise(
