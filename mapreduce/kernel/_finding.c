@@ -9,13 +9,15 @@
 #include <string.h>
 
 enum {
-    SEPARATOR = 0,   /* ends a word; the letters are 1 to 26, whatever their case */
+    OTHER = 0,     /* ends a word; the letters are 1 to 26, whatever their case */
     DIGIT = 27,
-    IGNORED = 28,    /* may stand anywhere in a word */
-    NOT_ASCII = 29,
+    IGNORED = 28,  /* may stand anywhere in a word */
+    BLANK = 29,    /* what stands between the words of a header */
+    SIGN = 30,     /* no word of a header begins with it */
     SLOTS = 256,
     MOST_WORDS = SLOTS / 2,
     MOST_WIDTHS = 8,
+    MANY = 3,      /* a line with so many of the words is wanted, whatever else it holds */
 };
 
 typedef struct {
@@ -45,15 +47,21 @@ store_widths(Search *search, PyObject *widths)
 }
 
 static void
-sort_bytes(uint8_t kind[256])
+set_kind(uint8_t kinds[256], const char *bytes, uint8_t kind)
 {
-    memset(kind, SEPARATOR, 128);
-    memset(&kind[128], NOT_ASCII, 128);
+    for (; *bytes; bytes++)
+        kinds[(uint8_t)*bytes] = kind;
+}
+
+static void
+sort_bytes(uint8_t kinds[256])
+{
     for (unsigned letter = 0; letter < 26; letter++)
-        kind['a' + letter] = kind['A' + letter] = (uint8_t)(letter + 1);
-    memset(&kind['0'], DIGIT, 10);
-    for (const char *p = "-_${}\\"; *p; p++)
-        kind[(uint8_t)*p] = IGNORED;
+        kinds['a' + letter] = kinds['A' + letter] = (uint8_t)(letter + 1);
+    set_kind(kinds, "0123456789", DIGIT);
+    set_kind(kinds, "-_${}\\", IGNORED);
+    set_kind(kinds, " \t,;|", BLANK);
+    set_kind(kinds, "!%&()*+./:<=>?[]^~", SIGN);
 }
 
 /* Add a letter or a digit to the hash of a word, which is 1 at first. */
@@ -92,24 +100,37 @@ store_words(Search *search, const uint8_t *p, const uint8_t *end)
     return 0;
 }
 
-/* Return whether a text may have one of the words. */
-static int
-has_word(const Search *search, const uint8_t *p, const uint8_t *end)
+/* Return whether the bytes at p are the KELVIN SIGN, whose small letter is k. */
+static inline int
+is_kelvin_sign(const uint8_t *p, const uint8_t *end)
 {
+    return *p == 0xe2 && end - p >= 3 && p[1] == 0x84 && p[2] == 0xaa;
+}
+
+/* Return whether a text has many of the words, or one and may be a header. */
+static int
+has_words(const Search *search, const uint8_t *p, const uint8_t *end)
+{
+    unsigned found = 0, begins = 1, like_header = 1;
     uint64_t hash = 1;
     for (; p < end; p++) {
         uint8_t kind = search->kind[*p];
-        if (kind == SEPARATOR) {
-            if (search->slots[find_slot(search->slots, hash)])
-                return 1;
+        if (begins && (kind == DIGIT || kind == SIGN))
+            like_header = 0;
+        begins = kind == BLANK;
+        if (kind == OTHER && is_kelvin_sign(p, end)) {
+            kind = search->kind['k'];
+            p += 2;
+        }
+        if (kind == OTHER || kind >= BLANK) {
+            found += search->slots[find_slot(search->slots, hash)] != 0;
             hash = 1;
-        } else if (kind == NOT_ASCII) {
-            return 1;
         } else if (kind != IGNORED) {
             hash = hash_more(hash, kind);
         }
     }
-    return search->slots[find_slot(search->slots, hash)] != 0;
+    found += search->slots[find_slot(search->slots, hash)] != 0;
+    return found >= MANY || (found && like_header);
 }
 
 /* Return the number of bytes that are equal to a byte, eight at a time. */
@@ -160,7 +181,7 @@ is_wanted(const Search *search, const uint8_t *line, const uint8_t *end)
     if (end[-1] == ' ' || end[-1] == '\t' || has_width(search, line, end))
         return 1;
     line = skip_fields(line, end, search->delimiter, search->before);
-    return line < end && search->kind[*line] != DIGIT && has_word(search, line, end);
+    return line < end && search->kind[*line] != DIGIT && has_words(search, line, end);
 }
 
 /* Return the list of the offsets of the wanted lines of a block. */
