@@ -29,14 +29,14 @@ if TYPE_CHECKING:
         Mapper,
         Tally,
     )
-    from mapreduce.mapping.shapes import (
-        ShapeMapper,
+    from mapreduce.mapping.shaped_lines import (
         access_log,
         blank_fields,
         csv_lines,
         delimited_lines,
         json_lines,
     )
+    from mapreduce.mapping.shapes import ShapeMapper
     from mapreduce.mapping.words import WordMapper
     from mapreduce.outputs.rejects import Reject
     from mapreduce.outputs.stats import Stats
@@ -111,8 +111,8 @@ _HOMES = {
         "Mapper",
         "Tally",
     ),
-    "mapreduce.mapping.shapes": (
-        "ShapeMapper",
+    "mapreduce.mapping.shapes": ("ShapeMapper",),
+    "mapreduce.mapping.shaped_lines": (
         "access_log",
         "blank_fields",
         "csv_lines",

@@ -14,7 +14,16 @@ from typing import Final
 from mapreduce import kernel
 from mapreduce.kernel import MARKED
 from mapreduce.kernel.pace import Pace
-from mapreduce.mapping.mapper import SKIPPED, Combiner, Drained, Judgement, Mapper, Tally
+from mapreduce.mapping.keys import KeyFailedError, KeyMap, KeyMapping, line_of_key
+from mapreduce.mapping.mapper import (
+    SKIPPED,
+    Combiner,
+    Drained,
+    Judgement,
+    LineFailedError,
+    Mapper,
+    Tally,
+)
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Odd, Totals
 
@@ -34,7 +43,7 @@ class TableMapper(Mapper):
 
     ``judge`` judges each distinct key once, except for keys that the pattern ``accepted`` matches
     whole. These are counted, because a pattern takes a fifth of the time of a Python function.
-    ``odd`` tells where the values stand that the kernel cannot add. ``map_key`` makes another key
+    ``odd`` tells where the values stand that the kernel cannot add. ``key_map`` makes another key
     of each distinct key; keys that become equal are added up.
     """
 
@@ -42,7 +51,7 @@ class TableMapper(Mapper):
     accepted: re.Pattern[bytes] = NO_KEY
     measures: tuple[Sum, ...] = ()
     odd: Odd = Odd(b" ")
-    map_key: Callable[[bytes], bytes] | None = None
+    key_map: KeyMap | None = None
 
     @property
     def pace(self) -> Pace:  # type: ignore[override]
@@ -52,7 +61,7 @@ class TableMapper(Mapper):
     @property
     def looks_at(self) -> int:
         """Which new keys the combiner must see: all, none, or those that the kernel marks."""
-        if self.judge is not accept or self.map_key:
+        if self.judge is not accept or self.key_map:
             return True
         return MARKED if self.measures else False
 
@@ -78,12 +87,15 @@ class TableCombiner:
         self._skipped = set[bytes]()  # keys judged as skipped, even if the table has been drained
         self._in_table = set[bytes]()  # those of them that are in the table now
         self._has_odd = False
-        self._map_key = mapper.map_key
-        self._mapped: dict[bytes, bytes] = {}  # the keys that become other keys
+        self._mapping = mapper.key_map and KeyMapping(mapper.key_map)
+        self._maps = mapper.looks_at is True  # else only if a key that must be mapped is met
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._looks_at)
-        refused = self._refused(scan.fresh)
+        try:
+            refused = self._refused(scan.fresh)
+        except KeyFailedError as error:
+            raise self._line_failed(block, error) from error
         junk = [key for key, judgement in refused.items() if judgement is not SKIPPED]
         skipped = refused.keys() - junk
         self._in_table |= skipped
@@ -109,22 +121,23 @@ class TableCombiner:
         judgement = self._mapper.judge(plain)
         if judgement is not None:
             return judgement
-        if self._map_key and (mapped := self._map_key(plain)) != plain:
-            self._mapped[plain] = mapped
-        if not texts:
-            return None
-        for measure, text in zip(self._mapper.measures, texts, strict=True):
+        if self._mapping:
+            self._maps = True
+            if (judgement := self._mapping.judge(plain)) is not None:
+                return judgement
+        for measure, text in zip(self._mapper.measures if texts else (), texts, strict=True):
             if measure.read(text) is None:
                 return f"{measure.name} {excerpt(text)} is not a whole number"
-        self._has_odd = True
+        self._has_odd |= bool(texts)
         return None
 
     def drain(self) -> Drained:
         skipped = self._forget_skipped()
         odd = self._mapper.odd if self._has_odd else None
         totals = Totals(self._table.drain(), self._mapper.measures, odd)
-        if self._mapped:
-            totals = totals.settled().renamed(self._mapped)
+        if self._mapping and self._maps:
+            lines, totals = totals.lines, self._mapping.map_totals(totals)
+            return Drained(totals, lines, skipped)
         return Drained(totals, totals.lines, skipped)
 
     def _forget_skipped(self) -> int:
@@ -146,6 +159,15 @@ class TableCombiner:
                 if len(found) == wanted:
                     break
         return found
+
+    def _line_failed(self, block: memoryview, error: KeyFailedError) -> LineFailedError:
+        """Return the error that names the first line with the key for which the job has failed."""
+        from mapreduce.mapping.lines import lines_of  # noqa: PLC0415 - for failures only
+
+        cut, read_line = self._mapper.odd.cut, self._mapper.read_line
+        keys = ((offset, read_line(line)) for offset, line in lines_of(block) if line)
+        found = ((at, cut(key)[0] if isinstance(key, bytes) else None) for at, key in keys)
+        return line_of_key(found, error)
 
     def _judge_line(self, line: bytes) -> Judgement:
         if not line:

@@ -1,29 +1,21 @@
-"""Count lines by values that have names: fields of CSV, of access logs, members of JSON.
-
-``access_log``, ``blank_fields``, ``csv_lines``, ``delimited_lines`` and ``json_lines`` make the
-mapper of each shape of lines.
-
->>> access_log("path", "status", summed=("bytes",)).titles
-('path', 'status')
-"""
+"""Count lines by values that have names or numbers: the mapper of every shape of lines."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from itertools import zip_longest
+from typing import Final, Self, TypeAlias
 
 from mapreduce import kernel
 from mapreduce.errors import UsageError, named, printable
 from mapreduce.kernel import MARKED
-from mapreduce.kernel.json_lines import JsonLines, unescape
-from mapreduce.kernel.json_path import parse_path
 from mapreduce.kernel.misshapen import Misshapen
 from mapreduce.kernel.shaped import shape_table
-from mapreduce.kernel.shapes import AccessLog, Blanks, Chosen, Cut, Plain, Quoted, Shape
+from mapreduce.kernel.shapes import Blanks, Chosen, Cut, Plain, Shape
 from mapreduce.mapping.counting import TableMapper
+from mapreduce.mapping.keys import KeyMap, MapKey
 from mapreduce.mapping.mapper import Mapper
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Odd
@@ -34,44 +26,9 @@ COLUMN: Final = b"\x1f"
 """Separates the columns of a table that is not text; no value should hold it."""
 ABSENT: Final = (b"", b"-")
 """Texts that mean a missing number, which adds 0 to a sum."""
-ACCESS: Final[Mapping[str, Chosen]] = {
-    "host": 1,
-    "ident": 2,
-    "user": 3,
-    "time": 4,
-    "request": 5,
-    "status": 6,
-    "bytes": 7,
-    "referer": 8,
-    "agent": 9,
-    "method": Cut(5, until=b" "),
-    "url": Cut(5, skip=1, until=b" "),
-    "path": Cut(5, skip=1, until=b" ?"),
-    "protocol": Cut(5, skip=2),
-    "hour": Cut(4, length=14),
-}
-"""The fields of an access log and the parts of them that have names."""
 
-_MONTHS: Final = {
-    month: number
-    for number, month in enumerate(
-        b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1
-    )
-}
-_HOUR: Final = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d)")
-
-
-def iso_hour(value: bytes) -> bytes:
-    """Return the hour of an access log in the form of ISO 8601; any other text stays as it is.
-
-    >>> iso_hour(b"10/Oct/2000:13")
-    b'2000-10-10T13'
-    """
-    found = _HOUR.fullmatch(value)
-    if not found or found[2] not in _MONTHS:
-        return value
-    day, month, year, hour = found.groups()
-    return b"%b-%02d-%bT%b" % (year, _MONTHS[month], day, hour)
+Show: TypeAlias = Callable[[bytes], bytes]
+"""A function that makes of a raw value what is shown."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +39,9 @@ class ShapeMapper(TableMapper):
     the names that all lines of the shape have. With ``header``, the first line of each input has
     the names. ``width`` is the number of values that a line must have. ``measures`` has one sum for
     each summed value, and ``titles`` one title for each column of the key; both have defaults.
-    Raises ``ValueError`` for values that no line can have.
+    ``shows`` has, for each value of a key, a function that makes of it what is shown, or ``None``.
+    ``map_keys`` sets ``map_key`` and ``key_columns``. Raises ``ValueError`` for values that no line
+    can have.
     """
 
     shape: Shape
@@ -93,6 +52,9 @@ class ShapeMapper(TableMapper):
     named: tuple[tuple[str, Chosen], ...] = ()
     measures: tuple[Sum, ...] = ()
     titles: tuple[str, ...] = ()
+    shows: tuple[Show | None, ...] = ()
+    map_key: MapKey | None = None
+    key_columns: int = 0
 
     key_separator = JOINT
     column_separator = COLUMN
@@ -101,8 +63,11 @@ class ShapeMapper(TableMapper):
         if not self.measures:
             sums = tuple(Sum(title(one), ABSENT) for one in self.summed)
             object.__setattr__(self, "measures", sums)
-        if not self.titles:
+        if self.key_columns not in {0, len(self.by)} and not self.map_key:
+            raise ValueError("key_columns needs a map_key: without it a key has its own columns")
+        if not self.titles and not self.key_columns:
             object.__setattr__(self, "titles", tuple(map(title, self.by)))
+        object.__setattr__(self, "key_columns", self.key_columns or len(self.by))
         if not self.needs_names:
             self.table()
 
@@ -112,11 +77,6 @@ class ShapeMapper(TableMapper):
         return self.header and any(isinstance(one, str) for one in (*self.by, *self.summed))
 
     @property
-    def key_columns(self) -> int:  # type: ignore[override]
-        """The number of values in a key."""
-        return len(self.by)
-
-    @property
     def odd(self) -> Odd:  # type: ignore[override]
         """How the values that the kernel cannot add stand behind a key."""
         return Odd(JOINT, len(self.by) - 1)
@@ -124,18 +84,29 @@ class ShapeMapper(TableMapper):
     @property
     def layout(self) -> str:  # type: ignore[override]
         """Which values of a line are counted, in words."""
-        return f"{self.shape}: {', '.join(self.titles)}"
+        return f"{self.shape}: {', '.join(map(title, self.by))}"
 
     @property
-    def map_key(self) -> Callable[[bytes], bytes] | None:  # type: ignore[override]
-        """The function that makes of a key what is shown; ``None`` if a key is shown as it is."""
-        shows = tuple(self._show(one) for one in self.by)
-        return ShownKey(shows) if any(shows) else None
+    def key_map(self) -> KeyMap | None:  # type: ignore[override]
+        """What is done with each distinct key: values are shown, then the job maps them."""
+        if not self.map_key and not any(self.shows):
+            return None
+        return KeyMap(self.map_key or take_all, self.key_columns, ShownFields(self.shows))
 
     @property
     def looks_at(self) -> int:
         """Which new keys the combiner must see; of JSON, the kernel marks those to unescape."""
-        return MARKED if isinstance(self.shape, JsonLines) else super().looks_at
+        is_shown = self.shape.native.paths and not self.map_key
+        return MARKED if is_shown else super().looks_at
+
+    def map_keys(self, function: MapKey, *titles: str) -> Self:
+        """Return a mapper that gives each key to a function, once for each distinct key.
+
+        The function takes the values of a key, and returns the key to count: ``bytes``, or a tuple
+        of as many bytes as there are ``titles``. It may also return ``SKIPPED``, or raise
+        ``Malformed``.
+        """
+        return replace(self, map_key=function, key_columns=len(titles), titles=titles)
 
     def table(self) -> kernel.Table:
         return shape_table(self.shape, self._keys, self._weights, self.width)
@@ -179,7 +150,7 @@ class ShapeMapper(TableMapper):
 
     def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Mapper]:
         """Choose columns of a table that has columns ``names``; return them and their mapper."""
-        if isinstance(self.shape, AccessLog):
+        if self.shape.native.name == "access":
             return super().for_columns(names)
         numbers = [one if isinstance(one, int) else find_name(one, names) for one in self._wanted]
         columns = tuple(names[number - 1] for number in numbers if number <= len(names))
@@ -189,7 +160,13 @@ class ShapeMapper(TableMapper):
         columns = columns * 2 if len(columns) == 1 else columns
         by, summed = places[: len(self.by)], places[len(self.by) :]
         mapper = replace(
-            self, shape=Plain(COLUMN), by=by, summed=summed, width=len(columns), header=False
+            self,
+            shape=Plain(COLUMN),
+            by=by,
+            summed=summed,
+            width=len(columns),
+            header=False,
+            shows=(),
         )
         return columns, mapper
 
@@ -221,23 +198,21 @@ class ShapeMapper(TableMapper):
             raise ValueError(f"there is no {one!r}; the names are {', '.join(known)}")
         return known[one]
 
-    def _show(self, one: int | str) -> Callable[[bytes], bytes] | None:
-        if isinstance(self.shape, JsonLines):
-            return unescape
-        return iso_hour if one == "hour" and isinstance(self.shape, AccessLog) else None
-
 
 @dataclass(frozen=True)
-class ShownKey:
-    """Makes of a key what is shown: it calls a function with each value that needs one."""
+class ShownFields:
+    """Cuts a raw key into its values as they are shown: it calls a function with some of them."""
 
-    shows: tuple[Callable[[bytes], bytes] | None, ...]
+    shows: tuple[Show | None, ...]
 
-    def __call__(self, key: bytes, /) -> bytes:
-        values = key.split(JOINT)
-        return JOINT.join(
-            show(value) if show else value for show, value in zip(self.shows, values, strict=True)
-        )
+    def __call__(self, key: bytes, /) -> list[bytes]:
+        values = zip_longest(self.shows, key.split(JOINT))
+        return [show(value) if show else value for show, value in values]
+
+
+def take_all(*values: bytes) -> tuple[bytes, ...]:
+    """Return the values of a key as they are."""
+    return values
 
 
 def title(one: int | str) -> str:
@@ -261,51 +236,3 @@ def find_name(one: int | str, names: Sequence[str]) -> int:
         shown = ", ".join(map(printable, names))
         raise UsageError(f"the header has {problem} {one!r}; it has {shown}")
     return places[0]
-
-
-def access_log(
-    *by: int | str, summed: Sequence[int | str] = (), width: int | None = None
-) -> ShapeMapper:
-    """Count the lines of an access log of Apache or nginx, in the common or the combined format.
-
-    The names are those of ``ACCESS``: host, time, path, status, bytes, ...
-    """
-    return ShapeMapper(AccessLog(), by, tuple(summed), width, named=tuple(ACCESS.items()))
-
-
-def blank_fields(
-    *by: int | str, summed: Sequence[int | str] = (), width: int | None = None
-) -> ShapeMapper:
-    """Count lines by the numbers of fields between runs of blanks and tabs, as awk reads them."""
-    return ShapeMapper(Blanks(), by, tuple(summed), width)
-
-
-def csv_lines(
-    *by: int | str,
-    summed: Sequence[int | str] = (),
-    delimiter: bytes = b",",
-    header: bool = True,
-    width: int | None = None,
-) -> ShapeMapper:
-    """Count the lines of CSV files, with quotes as in RFC 4180; each has its own header."""
-    return ShapeMapper(Quoted(delimiter), by, tuple(summed), width, header)
-
-
-def delimited_lines(
-    *by: int | str,
-    summed: Sequence[int | str] = (),
-    delimiter: bytes = b" ",
-    header: bool = True,
-    width: int | None = None,
-) -> ShapeMapper:
-    """Count lines of fields between a delimiter of one byte or more; quotes mean nothing."""
-    return ShapeMapper(Plain(delimiter), by, tuple(summed), width, header)
-
-
-def json_lines(*by: str, summed: Sequence[str] = ()) -> ShapeMapper:
-    """Count lines of JSON by the values at paths such as ``http.status`` or ``tags[0]``."""
-    paths = tuple(dict.fromkeys((*by, *summed)))
-    named = tuple((path, number) for number, path in enumerate(paths, start=1))
-    shape = JsonLines(tuple(map(parse_path, paths)))
-    sums = tuple(Sum(path, (b"", b"null")) for path in summed)
-    return ShapeMapper(shape, by, tuple(summed), named=named, measures=sums)

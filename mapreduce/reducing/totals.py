@@ -120,17 +120,6 @@ class Totals:
                 column[plain] = measure.merge(column.get(plain, 0), more)
         return replace(self, held=columns, odd=None)
 
-    def renamed(self, names: Mapping[bytes, bytes]) -> Totals:
-        """Return totals with other names for some keys; keys that become equal are added up."""
-        columns = self.columns()
-        others = [
-            {key: value for key, value in column.items() if key not in names} for column in columns
-        ]
-        for key in columns[0].keys() & names.keys():
-            single = [{names[key]: column[key]} for column in columns]
-            others = _merged(single, others, self.measures)
-        return replace(self, held=others)
-
     def rows(
         self,
         *,

@@ -29,7 +29,7 @@ def log(tmp_path: Path) -> Path:
 
 @promise(
     "A path of an access log has no query",
-    broken_by=change("mapreduce.mapping.shapes:ACCESS", 'b" ?"', 'b" "'),
+    broken_by=change("mapreduce.mapping.shaped_lines:ACCESS", 'b" ?"', 'b" "'),
 )
 @pytest.mark.parametrize(
     ("by", "rows"),
