@@ -267,6 +267,8 @@ def refused_lines(name: str, lines: list[bytes]) -> list[bytes]:
 
 @every_kernel
 @given(st.lists(st.tuples(st.integers(0, 63), numbers), min_size=1, max_size=3))
+@example(parts=[(62, b"7"), (63, b"-1")])
+@example(parts=[(62, b"-0.5"), (60, b"7")])
 def test_a_number_is_found_wherever_it_begins(name: str, parts: list[tuple[int, bytes]]) -> None:
     line = b"[" + b",".join(b" " * before + number for before, number in parts) + b"]"
     wanted = tuple((index,) for index in range(len(parts)))
