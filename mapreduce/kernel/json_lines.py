@@ -21,6 +21,8 @@ _FEW: Final = 100
 """Brackets of a line that Python's decoder may read: it recurses, and the stack has an end."""
 _PLAIN: Final = rb'[^"\\\x00-\x1f]*+'
 _ESCAPE: Final = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+_ANY_ESCAPE: Final = re.compile(rb'\\(["\\/bfnrt]|u[0-9a-fA-F]{4}|)')
+_NAME_WITH_ESCAPE: Final = re.compile(rb'\\.[^"\\]*"[ \t\r]*:')
 _STRING: Final = rb'"' + _PLAIN + rb"(?:" + _ESCAPE + _PLAIN + rb")*+"
 _NUMBER: Final = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?"
 _TOKEN: Final = re.compile(
@@ -110,14 +112,21 @@ def _decode(line: bytes) -> Any:
     """Return the document of a line.
 
     A scalar in it is bytes, its text in the line, or what Python's decoder makes of it. That one is
-    fast, but it hides the escapes, and its reasons are not ours.
+    fast, but its reasons are not ours, and it resolves escapes; so they are escaped first.
     """
-    if b"\\" not in line and line.count(b"[") + line.count(b"{") <= _FEW:
+    if line.count(b"[") + line.count(b"{") <= _FEW and not _NAME_WITH_ESCAPE.search(line):
         try:
-            return _decoder.decode(line.decode())
+            return _decoder.decode(_ANY_ESCAPE.sub(_escape_twice, line).decode())
         except ValueError:
             return _parse(line)  # which says why
     return _parse(line)
+
+
+def _escape_twice(escape: re.Match[bytes]) -> bytes:
+    """Return an escape that stands for the text of an escape."""
+    if not escape[1]:
+        raise ValueError("an unknown escape")
+    return b"\\\\" + (b"\\" + escape[1] if escape[1] in b'\\"' else escape[1])
 
 
 def _value_at(document: Any, path: JsonPath) -> bytes:
