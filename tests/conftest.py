@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,6 +36,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 pytest_plugins = ["engine_runs", "shell"]
 """Their fixtures are of several files."""
 
+COMPILED: Final = """
+import multiprocessing.forkserver, multiprocessing.resource_tracker, multiprocessing.spawn
+import mapreduce.backends.pool, mapreduce.backends.worker, mapreduce.cli.app, mapreduce.engine
+"""
+"""Imports what workers of any start method do. They take compiled modules, but never write them:
+multiprocessing passes this Python's flags on to them."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep compiled modules for the commands under test, though this Python is to write none.
@@ -46,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         cache = TemporaryDirectory(prefix="pycache-")
         config.add_cleanup(cache.cleanup)
         os.environ["PYTHONPYCACHEPREFIX"] = cache.name
+        subprocess.run([sys.executable, "-c", COMPILED], check=True)
 
 
 settings.register_profile(

@@ -32,6 +32,7 @@ from promises import becomes, change, promise
 
 from mapreduce.cli.signals import StopRequest
 from mapreduce.errors import Stopped
+from mapreduce.kernel.pace import PYTHON
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
@@ -62,7 +63,7 @@ class Large:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Large:
     directory = tmp_path_factory.mktemp("large")
     sample = SAMPLE.read_bytes()
-    times = 36_000_000 // len(sample)  # more than the 32 MiB that are worth a pool
+    times = PYTHON.parallel_threshold * 9 // 8 // len(sample)  # enough to be worth a pool
     path = directory / "large.log"
     path.write_bytes(sample * times)
     tables = {name: multiply(EXPECTED / name, times) for name in OLD}
