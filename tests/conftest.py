@@ -39,9 +39,10 @@ pytest_plugins = ["engine_runs", "shell"]
 COMPILED: Final = """
 import multiprocessing.forkserver, multiprocessing.resource_tracker, multiprocessing.spawn
 import mapreduce.backends.pool, mapreduce.backends.worker, mapreduce.cli.app, mapreduce.engine
+import hypothesis, pytest
 """
-"""Imports what workers of any start method do. They take compiled modules, but never write them:
-multiprocessing passes this Python's flags on to them."""
+"""Imports what workers of any start method import. They read compiled modules, but never write
+them, because multiprocessing passes them the flags of this Python."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
