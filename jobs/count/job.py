@@ -44,7 +44,11 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         "-F",
         "Fields to count by, numbered from 1 as in cut: 7,8 or 2-4 or 3- or -2.",
     ] = None,
-    delimiter: Annotated[str, "-d", r"What separates fields; \t is a tab."] = " ",
+    delimiter: Annotated[
+        str | None,
+        "-d",
+        r"What separates fields; \t is a tab. [a blank, for CSV a comma]",
+    ] = None,
     by: Annotated[
         str | None, "Names or numbers of what to count by, such as path,status or http.status."
     ] = None,
@@ -65,6 +69,8 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
     """Count lines by the values of fields, and sum other fields."""
     if top is not None and not (isinstance(top, int) and top >= 1):
         raise UsageError(f"{named('top', top)}: must be at least 1")
+    if sum is not None and not (isinstance(sum, list | tuple) and all(map(_is_text, sum))):
+        raise UsageError(f"{named('sum', sum)}: must be a list of names or numbers, such as ['5']")
     shapes = {"blanks": blanks, "csv": csv, "tsv": tsv, "access_log": access_log, "json": json}
     chosen = [name for name, wanted in shapes.items() if wanted]
     if len(chosen) > 1:
@@ -79,3 +85,7 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         fields_expected,
     )
     return FieldCount(make_mapper(question), question, top)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import mapreduce
 from mapreduce import FieldMapper, Mapper, Sum, UsageError, named
 from mapreduce.jobs.count.fields import parse_by, parse_delimiter, parse_fields, without_quotes
 
 Names = tuple[int | str, ...]
+FIXED: Final = ("blanks", "access_log", "json")
+"""Shapes of lines in which no delimiter can be chosen, and the first line is no header."""
+DELIMITERS: Final = {"": b" ", "csv": b",", "tsv": b"\t"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Question:
     fields: str | None
     by: str | None
     summed: tuple[str, ...]
-    delimiter: str
+    delimiter: str | None
     shape: str
     header: bool
     fields_expected: int | None
@@ -32,7 +36,7 @@ class Question:
             "fields": list(by),
             "sum": list(summed),
             "lines": self.shape or "fields",
-            "delimiter": _delimiter(self).decode("latin-1"),
+            "delimiter": None if self.shape in FIXED else _delimiter(self).decode("latin-1"),
             "header": self.header,
             "fields_expected": self.fields_expected,
         }
@@ -67,15 +71,34 @@ def _check(question: Question) -> None:
     if (question.fields is None) == (question.by is None):
         both = f"{named('fields')} or {named('by')}"
         raise UsageError(f"{both} says what to count by: give one of them")
-    if question.header and question.shape in {"access_log", "json", "blanks"}:
-        raise UsageError(f"{named('header')}: only CSV, TSV and delimited lines have a header")
-    if question.shape == "json" and question.fields is not None:
+    width = question.fields_expected
+    if width is not None and (not isinstance(width, int) or isinstance(width, bool)):
+        raise UsageError(f"{named('fields_expected', width)}: must be a whole number")
+    _check_shape(question)
+
+
+def _check_shape(question: Question) -> None:
+    shape = question.shape
+    if question.header and shape in FIXED:
         raise UsageError(
-            f"{named('fields')}: JSON has no numbered fields; name paths with {named('by')}"
+            f"{named('header')} and {named(shape)}: only CSV, TSV and delimited lines have a header"
         )
+    if question.delimiter is not None and shape in {*FIXED, "tsv"}:
+        raise UsageError(
+            f"{named('delimiter', question.delimiter)} and {named(shape)}: such lines have their "
+            "own delimiter"
+        )
+    for name in ("fields", "fields_expected"):
+        if shape == "json" and getattr(question, name) is not None:
+            raise UsageError(
+                f"{named(name)} and {named('json')}: JSON has no numbered fields; name paths with "
+                f"{named('by')}"
+            )
 
 
 def _delimiter(question: Question) -> bytes:
+    if question.delimiter is None:
+        return DELIMITERS[question.shape]
     return parse_delimiter(question.delimiter)
 
 
@@ -112,7 +135,8 @@ def _shape_mapper(question: Question) -> Mapper:
     by, summed = _names(question)
     if any(isinstance(one, int) and one < 1 for one in by):
         raise UsageError(
-            f"{named('fields')}: fields to the end of a line need {named('delimiter')}"
+            f"{named('fields', question.fields)}: fields to the end of a line can be counted only "
+            f"between a {named('delimiter')} of one byte, without {named('header')}"
         )
     width = question.fields_expected
     if question.shape == "json":
@@ -122,12 +146,14 @@ def _shape_mapper(question: Question) -> Mapper:
         return mapreduce.access_log(*by, summed=summed, width=width)
     if question.shape == "blanks":
         return mapreduce.blank_fields(*by, summed=summed, width=width)
-    if question.shape:
-        delimiter = b"\t" if question.shape == "tsv" else b","
-        return mapreduce.csv_lines(
-            *by, summed=summed, delimiter=delimiter, header=question.header, width=width
+    name = next((one for one in (*by, *summed) if isinstance(one, str)), None)
+    if name is not None and not question.header:
+        raise UsageError(
+            f"there is no field {name!r}: give its number, or {named('header')} if the first line "
+            "of each input names the fields"
         )
-    return mapreduce.delimited_lines(
+    make = mapreduce.csv_lines if question.shape else mapreduce.delimited_lines
+    return make(
         *by, summed=summed, delimiter=_delimiter(question), header=question.header, width=width
     )
 

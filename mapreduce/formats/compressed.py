@@ -7,6 +7,7 @@ decompresses the next pieces while the current one is counted: the libraries rel
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, Protocol
 
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.format import (
-    FIRST_LINE,
     HEAD,
+    PROBE,
     Block,
     Format,
     Head,
@@ -107,10 +108,9 @@ class Compressed(Format):
         if line is None:
             with source.open(tick=tick) as file:
                 pieces = iter(lambda: read_some(source, file), b"")
-                texts = self.unpack(pieces, source.name, FIRST_LINE, 0)
-                line = first_line_of(
-                    text for _offset, text in whole_lines(source.name, texts, 0, FIRST_LINE)
-                )
+                texts = self.unpack(pieces, source.name, PROBE, 0)
+                first = next(texts, b"").removeprefix(BOM_UTF8)
+                line = first_line_of(chain([first], texts))
         return self, choose_by_line(mapper_for, source.name, line)
 
     def cut(
@@ -250,7 +250,7 @@ def _next_member(data: bytes, pieces: Iterator[bytes], padding: bytes) -> bytes:
 def read_some(source: Readable, file: BinaryIO) -> bytes:
     """Return the next bytes of a file; at its end, return no bytes."""
     try:
-        return file.read(FIRST_LINE)
+        return file.read(PROBE)
     except OSError as error:
         raise InputError(f"{source.name}: {error.strerror}") from error
 

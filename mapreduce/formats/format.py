@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 HEAD: Final = 512
 """Bytes at the beginning of an input that tell its format. A tar archive needs the most."""
-FIRST_LINE: Final = 16 << 10
+FIRST_LINE: Final = 512 << 10
 """Bytes of the first line that a job may see, to choose its mapper."""
+PROBE: Final = 16 << 10
+"""Bytes of one read in search of the first line."""
 
 _EMPTY_LINES: Final = re.compile(rb"(?:[ \t\r]*\n)*+")
 
@@ -215,9 +217,11 @@ def drop_header(blocks: Iterator[Block]) -> tuple[Iterator[Block], int]:
         start = len(data) - len(without_empty_lines(data))
         end = data.find(b"\n", start) + 1 or len(data)
         dropped += data.count(b"\n", 0, end)
-        if start < len(data):
-            rest = block._replace(view=block.view[end:], offset=block.offset + end)
+        if end < len(data):  # the rest is a copy, so that the reader may resize its buffer
+            rest = block._replace(view=memoryview(data)[end:], offset=block.offset + end)
             return chain([rest], blocks), dropped
+        if start < len(data):
+            return blocks, dropped
     return iter(()), dropped
 
 

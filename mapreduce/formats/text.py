@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final
 
 from mapreduce.errors import InputError
 from mapreduce.formats.format import (
     FIRST_LINE,
+    PROBE,
     Block,
     Format,
     Head,
@@ -31,7 +33,7 @@ from mapreduce.options import Tick
 if TYPE_CHECKING:
     from mapreduce.mapping.mapper import Mapper
 
-PROBE: Final = 64 << 10
+SEARCHED: Final = 64 << 10
 """Bytes of one read in search of a line end."""
 
 
@@ -58,7 +60,7 @@ class Text(Format):
             try:
                 with source.open(tick=tick) as file:
                     file.seek(source.start)
-                    line = first_line_of([file.read(FIRST_LINE)])
+                    line = first_line_of(iter(partial(file.read, PROBE), b""))
             except OSError as error:
                 raise InputError(f"{source.name}: {error.strerror}") from error
         return self, choose_by_line(mapper_for, source.name, line)
@@ -121,7 +123,7 @@ def _next_line(source: Readable, file: BinaryIO, offset: int, max_line: int, tic
     position = offset - 1
     try:
         file.seek(position)
-        while probe := file.read(PROBE):
+        while probe := file.read(SEARCHED):
             newline = probe.find(b"\n")
             if newline >= 0:
                 return position + newline + 1

@@ -117,7 +117,7 @@ NAME(scan_lines)(ShapeScan *scan, const uint8_t *p, Kind kind)
         const uint8_t *line = p, *end = NAME(find_fields)(scan, p, kind, &carry, &fields);
         p = end + (end < scan->end && *end == '\r') + 1;
         scan->lines++;
-        if (line == end || fields == 0) {
+        if (line == end) {
             scan->empty++;
             continue;
         }
@@ -125,7 +125,9 @@ NAME(scan_lines)(ShapeScan *scan, const uint8_t *p, Kind kind)
             fields = split_slowly(scan, kind, line, end);
         else if (carry.has_quotes && carry.found == spec->needed && !unwrap(scan, kind))
             fields = 0;
-        if (fields < spec->least || (spec->width && fields != spec->width))
+        if (kind == BLANKS && fields == 0)
+            scan->empty++;
+        else if (fields < spec->least || (spec->width && fields != spec->width))
             scan->misshapen++;
         else if (!scan->error)
             scan->error = count_values(scan);

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mapreduce import kernel
 from mapreduce.kernel import _pure_shapes
-from mapreduce.kernel.shapes import Chosen, Shape
+from mapreduce.kernel.shapes import Chosen, Cut, Shape
 
 
 def shape_table(
@@ -27,8 +27,15 @@ def shape_table(
     that no line can have.
     """
     chosen, _table = kernel.choose(name or os.environ.get("MAPREDUCE_KERNEL"))
-    if chosen == "pure" or len(shape.native.delimiter) > 1:  # the native kernel finds one byte
+    if chosen == "pure" or not _is_native(shape, keys):
         return _pure_shapes.ShapeTable(shape, keys, weights, width)
     from mapreduce.kernel import native_shapes  # noqa: PLC0415 - it may not be built
 
     return native_shapes.ShapeTable(shape, keys, weights, width, variant=chosen)
+
+
+def _is_native(shape: Shape, keys: Sequence[Chosen]) -> bool:
+    """Return whether the native kernel can count: it finds one byte, and cuts no plain fields."""
+    name, delimiter, *_settings = shape.native
+    cuts = name == "plain" and any(isinstance(key, Cut) for key in keys)
+    return len(delimiter) == 1 and not cuts

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Protocol
 
-from mapreduce.kernel._pure import MAX_FIELD, MAX_FIELDS, MAX_WEIGHTS
+from mapreduce.kernel._pure import LONGEST_KEY, MAX_FIELD, MAX_FIELDS, MAX_WEIGHTS
 from mapreduce.kernel.json_path import JsonPath
 from mapreduce.kernel.misshapen import Misshapen
 
 QUOTE: Final = b'"'
 LEAST_ACCESS: Final = 7
 """The number of fields of the common log format."""
+MAX_UNTIL: Final = 2
+"""Bytes, each of which ends a part of a value."""
 _BLANKS: Final = re.compile(rb"[ \t]+")
 
 
@@ -81,8 +83,11 @@ def check_chosen(keys: Sequence[Chosen], weights: Sequence[int], width: int | No
         raise ValueError(f"choose at most {MAX_WEIGHTS} fields to sum, not {len(weights)}")
     if width is not None and not 1 <= width <= MAX_FIELD:
         raise ValueError(f"lines may have 1 to {MAX_FIELD} fields, not {width}")
-    if any(isinstance(key, Cut) and (len(key.until) > 2 or key.length < 0) for key in keys):
-        raise ValueError("a part of a value ends before one of at most two bytes")
+    for cut in (key for key in keys if isinstance(key, Cut)):
+        if len(cut.until) > MAX_UNTIL:
+            raise ValueError(f"a part of a value ends before one of at most {MAX_UNTIL} bytes")
+        if not (0 <= cut.skip <= MAX_FIELD and 0 <= cut.length <= LONGEST_KEY):
+            raise ValueError(f"{cut} skips or takes a number of bytes that no value has")
     last = MAX_FIELD if width is None else width
     numbers = [*(key.field if isinstance(key, Cut) else key for key in keys), *weights]
     if min(numbers) < 1 or max(numbers) > last:

@@ -69,8 +69,8 @@ class TableMapper(Mapper):
         """Return an empty table. Raises ``ValueError`` if the kernel refuses the arguments."""
         raise NotImplementedError(f"{type(self).__name__} needs a method table")
 
-    def read_line(self, line: bytes, /) -> bytes | str:
-        """Return the key of a line with its weights behind it, or why the line is malformed."""
+    def read_line(self, line: bytes, /) -> bytes | Judgement:
+        """Return the key of a line with its weights behind it; or ``SKIPPED``; or what is wrong."""
         raise NotImplementedError(f"{type(self).__name__} needs a method read_line")
 
     def start(self) -> Combiner:
@@ -173,7 +173,7 @@ class TableCombiner:
         if not line:
             return SKIPPED
         key = self._mapper.read_line(line)
-        return key if isinstance(key, str) else self._judge_key(key)
+        return self._judge_key(key) if isinstance(key, bytes) else key
 
 
 def excerpt(value: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from mapreduce.kernel.json_lines import JsonLines, unescape
 from mapreduce.kernel.json_path import parse_path
 from mapreduce.kernel.shapes import AccessLog, Blanks, Chosen, Cut, Plain, Quoted
-from mapreduce.mapping.shapes import ShapeMapper
+from mapreduce.mapping.shapes import ABSENT, ShapeMapper
 from mapreduce.reducing.measures import Sum
 
 ACCESS: Final[Mapping[str, Chosen]] = {
@@ -101,6 +101,6 @@ def json_lines(*by: str, summed: Sequence[str] = ()) -> ShapeMapper:
     paths = tuple(dict.fromkeys((*by, *summed)))
     named = tuple((path, number) for number, path in enumerate(paths, start=1))
     shape = JsonLines(tuple(map(parse_path, paths)))
-    sums = tuple(Sum(path, (b"", b"null")) for path in summed)
+    sums = tuple(Sum(path, (*ABSENT, b"null")) for path in summed)
     shows = (unescape,) * len(by)
     return ShapeMapper(shape, by, tuple(summed), named=named, measures=sums, shows=shows)

@@ -9,14 +9,16 @@ from itertools import zip_longest
 from typing import Final, Self, TypeAlias
 
 from mapreduce import kernel
-from mapreduce.errors import UsageError, named, printable
+from mapreduce.errors import UsageError, named
+from mapreduce.formats.format import FIRST_LINE
 from mapreduce.kernel import MARKED
 from mapreduce.kernel.misshapen import Misshapen
 from mapreduce.kernel.shaped import shape_table
-from mapreduce.kernel.shapes import Blanks, Chosen, Cut, Plain, Shape
+from mapreduce.kernel.shapes import Blanks, Chosen, Cut, Plain, Shape, check_chosen
 from mapreduce.mapping.counting import TableMapper
+from mapreduce.mapping.header import find_name, title
 from mapreduce.mapping.keys import KeyMap, MapKey
-from mapreduce.mapping.mapper import Mapper
+from mapreduce.mapping.mapper import SKIPPED, Judgement, Mapper
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Odd
 
@@ -68,7 +70,9 @@ class ShapeMapper(TableMapper):
         if not self.titles and not self.key_columns:
             object.__setattr__(self, "titles", tuple(map(title, self.by)))
         object.__setattr__(self, "key_columns", self.key_columns or len(self.by))
-        if not self.needs_names:
+        if self.needs_names and not self.named:
+            check_chosen((1,) * len(self.by), (1,) * len(self.summed), self.width)
+        else:
             self.table()
 
     @property
@@ -84,7 +88,7 @@ class ShapeMapper(TableMapper):
     @property
     def layout(self) -> str:  # type: ignore[override]
         """Which values of a line are counted, in words."""
-        return f"{self.shape}: {', '.join(map(title, self.by))}"
+        return f"{self.shape.native.name} lines: {', '.join(map(title, self.by))}"
 
     @property
     def key_map(self) -> KeyMap | None:  # type: ignore[override]
@@ -111,11 +115,13 @@ class ShapeMapper(TableMapper):
     def table(self) -> kernel.Table:
         return shape_table(self.shape, self._keys, self._weights, self.width)
 
-    def read_line(self, line: bytes, /) -> bytes | str:
+    def read_line(self, line: bytes, /) -> bytes | Judgement:
         try:
             values = self.shape.split(line)
         except Misshapen as error:
             return str(error)
+        if not values:
+            return SKIPPED
         cuts = [key if isinstance(key, Cut) else Cut(key) for key in self._keys]
         least = max(*(cut.field for cut in cuts), *self._weights, 0)
         if self.width is not None and len(values) != self.width:
@@ -135,18 +141,25 @@ class ShapeMapper(TableMapper):
 
         Raises ``UsageError`` if the header does not have a name, or has it twice.
         """
-        if not self.needs_names or not line:
+        if not self.needs_names:
             return self
+        wanted = [one for one in self._wanted if isinstance(one, str)]
+        if not line:  # the input has no line but empty ones, so any number will do
+            return replace(self, named=tuple((name, 1) for name in wanted))
+        names = self._names_in(line)
+        return replace(self, named=tuple((name, find_name(name, names)) for name in wanted))
+
+    def _names_in(self, line: bytes) -> Sequence[str]:
+        """Return the names in a header. Raises ``UsageError`` if it cannot be read."""
+        if len(line) >= FIRST_LINE:
+            raise UsageError(f"the header has {FIRST_LINE:,} bytes or more; is this a table?")
         try:
             names = [name.decode("utf-8", "surrogateescape") for name in self.shape.split(line)]
         except Misshapen as error:
-            raise UsageError(f"the header {error}") from error
-        by, summed = (
-            tuple(find_name(one, names) for one in ones) for ones in (self.by, self.summed)
-        )
-        found = zip((*self.by, *self.summed), (*by, *summed), strict=True)
-        named = tuple((name, number) for name, number in found if isinstance(name, str))
-        return replace(self, named=named)
+            raise UsageError(f"the header cannot be read: {error}") from error
+        if self.width not in {None, len(names)}:
+            raise UsageError(f"the header has {len(names)} columns, and not {self.width}")
+        return names
 
     def for_columns(self, names: Sequence[str], /) -> tuple[tuple[str, ...], Mapper]:
         """Choose columns of a table that has columns ``names``; return them and their mapper."""
@@ -195,7 +208,7 @@ class ShapeMapper(TableMapper):
             hint = "" if isinstance(self.shape, Blanks) else header
             raise UsageError(f"these lines have no field {one!r}: give a number{hint}")
         if one not in known:
-            raise ValueError(f"there is no {one!r}; the names are {', '.join(known)}")
+            raise ValueError(f"there is no field {one!r}; the names are {', '.join(known)}")
         return known[one]
 
 
@@ -213,26 +226,3 @@ class ShownFields:
 def take_all(*values: bytes) -> tuple[bytes, ...]:
     """Return the values of a key as they are."""
     return values
-
-
-def title(one: int | str) -> str:
-    """Return the title of a column."""
-    return one if isinstance(one, str) else f"Field{one}"
-
-
-def find_name(one: int | str, names: Sequence[str]) -> int:
-    """Return the number of the value with a name, as the names of a header say.
-
-    Raises ``UsageError`` if there is none, or more than one.
-    """
-    if isinstance(one, int):
-        return one
-    stripped = [name.strip() for name in names]
-    places = [n for n, name in enumerate(names, 1) if name == one] or [
-        n for n, name in enumerate(stripped, 1) if name.casefold() == one.strip().casefold()
-    ]
-    if len(places) != 1:
-        problem = "several columns" if places else "no column"
-        shown = ", ".join(map(printable, names))
-        raise UsageError(f"the header has {problem} {one!r}; it has {shown}")
-    return places[0]

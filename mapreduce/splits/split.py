@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import repeat
-from typing import NamedTuple
+from itertools import chain, repeat
+from typing import BinaryIO, NamedTuple
 
+from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.format import (
+    PROBE,
     Block,
     MapperFor,
     choose_by_line,
     first_line_of,
     with_final_newline,
+    without_empty_lines,
 )
 from mapreduce.formats.table import read_stream
 from mapreduce.inputs.sources import Source
@@ -138,18 +141,59 @@ def find_splits(
                 sizes: Iterator[int] = repeat(split_size)
             else:
                 sizes = _split_sizes(source.size, trial, workers, pace.largest_split)
-            for start, end in source.format.cut(source, file, sizes, max_line=max_line, tick=tick):
+            ranges = source.format.cut(source, file, sizes, max_line=max_line, tick=tick)
+            if source.mapper and source.mapper.skips_first_line and source.format.is_plain:
+                ranges = _with_header(ranges, _end_of_header(source, file, tick))
+            for start, end in ranges:
                 yield Split(source, start, end)
+
+
+def _with_header(ranges: Iterator[tuple[int, int]], header: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of which the first holds the header, which ends at this byte, as a whole."""
+    for start, first_end in ranges:
+        end = first_end
+        while end < header:
+            _start, end = next(ranges)
+        yield start, end
+        yield from ranges
+
+
+def _end_of_header(source: Source, file: BinaryIO, tick: Tick) -> int:
+    """Return where the first line that is not empty ends."""
+    held, position, in_line = b"", source.start, False
+    try:
+        file.seek(position)
+        while piece := file.read(PROBE):
+            position += len(piece)
+            rest = piece if in_line else without_empty_lines(held + piece)
+            if b"\n" in rest:
+                return position - len(rest) + rest.index(b"\n") + 1
+            in_line = in_line or bool(rest.strip(b" \t\r"))
+            held = rest[:1]
+            tick(0)
+    except OSError as error:
+        raise InputError(f"{source.name}: {error.strerror}") from error
+    return source.size or 0
 
 
 def _stream_splits(
     source: Source, chunks: Iterator[tuple[int, bytes]], mapper_for: MapperFor | None
 ) -> Iterator[Split]:
-    """Yield a split for each chunk of a stream. Choose the mapper by the first line."""
-    for number, (offset, data) in enumerate(chunks):
-        if mapper_for and number == 0:
-            mapper = choose_by_line(mapper_for, source.name, first_line_of([data]))
-            source = replace(source, mapper=mapper)
+    """Yield a split for each chunk of a stream. Choose the mapper by the first line.
+
+    The first split has this line, even if many empty lines stand before it.
+    """
+    start, first = next(chunks, (0, b""))
+    has_line = bool(without_empty_lines(first))
+    while not has_line and len(first) < CHUNK and (more := next(chunks, None)):
+        first += more[1]
+        has_line = bool(without_empty_lines(first))
+    if first and mapper_for:
+        mapper = choose_by_line(mapper_for, source.name, first_line_of([first]))
+        source = replace(source, mapper=mapper, start=start)
+        if mapper.skips_first_line and not has_line and len(first) >= CHUNK:
+            raise UsageError(f"{source.name}: begins with {len(first):,} bytes of empty lines")
+    for offset, data in chain([(start, first)] if first else [], chunks):
         yield Split(source, offset, offset + len(data), data)
 
 

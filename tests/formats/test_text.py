@@ -14,7 +14,7 @@ from promises import change, promise
 
 from mapreduce.errors import InputError
 from mapreduce.formats.stream import whole_lines
-from mapreduce.formats.text import PROBE, Text
+from mapreduce.formats.text import SEARCHED, Text
 from mapreduce.inputs.sources import Source, find_sources
 
 
@@ -44,11 +44,11 @@ def test_a_line_that_is_too_long_is_not_looked_for_to_its_end() -> None:
     max_line = 200_000
     ranges, file = cut(bytes(5_000_000), 1000, max_line)
     assert ranges == [(0, 5_000_000)]
-    assert file.farthest <= 1000 + max_line + PROBE
+    assert file.farthest <= 1000 + max_line + SEARCHED
 
 
 def test_lines_up_to_the_limit_are_cut_apart_however_long() -> None:
-    max_line = 3 * PROBE
+    max_line = 3 * SEARCHED
     data = (b"x" * max_line + b"\n") * 4
     ranges, _file = cut(data, 1, max_line)
     assert ranges == list(pairwise(range(0, len(data) + 1, max_line + 1)))

@@ -12,6 +12,7 @@ from conftest import ReadStdin, WriteLogs
 from promises import change, promise
 
 from mapreduce import KeyCount, LineMapper, UsageError, run
+from mapreduce.formats.format import FIRST_LINE
 from mapreduce.inputs.local import Files
 from mapreduce.inputs.sources import find_sources
 from mapreduce.mapping.mapper import Mapper
@@ -58,9 +59,11 @@ def test_a_refused_input_is_refused_before_any_line_is_counted(
 def test_the_first_line_is_seen_once_however_long_it_is(write_logs: WriteLogs) -> None:
     job = replace(PICKY, seen=[])
     long = b"x" * 10_000
-    paths = write_logs(b"a\nb", long + b"\ny\n", b"z" * 40_000, b"\n", b"\xef\xbb\xbfbom\r\n")
+    paths = write_logs(
+        b"a\nb", long + b"\ny\n", b"z" * (FIRST_LINE + 9), b"\n", b"\xef\xbb\xbfbom\r\n"
+    )
     fitted = choose_mappers(find_sources(paths), job.mapper_for, lambda _size: None)
-    assert [line for _name, line in job.seen] == [b"a", long, b"z" * (16 << 10), b"", b"bom\r"]
+    assert [line for _name, line in job.seen] == [b"a", long, b"z" * FIRST_LINE, b"", b"bom\r"]
     assert {source.mapper for source in fitted} == {job.mapper}
     assert {source.line for source in fitted} == {None}
 
