@@ -17,12 +17,15 @@ from held import columns as sums_of
 from held import merge, unpack
 from naive import count_fields
 from naive_json import find_in_json
+from naive_shapes import Question, count_shaped
 
 from mapreduce import kernel
 from mapreduce.kernel._pure import find_lines
 from mapreduce.kernel.json_lines import JsonLines
 from mapreduce.kernel.shaped import shape_table
+from mapreduce.kernel.shapes import AccessLog, Blanks, Cut, Plain, Quoted, Shape
 
+ENDS = [b"", b" ", b"?", b" ?"]
 LENGTHS = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 600, 5000]
 
 
@@ -133,6 +136,54 @@ def one_json_round(chance: random.Random) -> None:
     assert unpack(table.drain()) == expected, (paths, lines)
 
 
+def shaped_line(chance: random.Random, kind: str) -> bytes:
+    """Return a line of some shape, or one that is nearly so."""
+    values = [
+        chance.choice([b"", b"a", b"GET /a?b x", b"%d" % chance.randrange(10**22), b"-"])
+        + bytes(chance.choices(b'ab1 ,"[]\\\t\r', k=chance.choice([0, 0, 1, 2, 70])))
+        for _ in range(chance.randrange(1, 12))
+    ]
+    if kind == "quoted":
+        marks = [(b'"', b'"'), (b"", b""), (b"", b"")]
+        doubled = [value.replace(b'"', chance.choice([b'""', b'"', b""])) for value in values]
+        wrapped = [chance.choice(marks) for _ in values]
+        return b",".join(a + value + b for value, (a, b) in zip(doubled, wrapped, strict=True))
+    if kind == "access":
+        time_and_request = [b"[%b]" % values[0], b'"%b"' % values[-1], b"200", b"7"]
+        return b" ".join([b"h", b"-", b"-", *time_and_request, *values[: chance.randrange(3)]])
+    return chance.choice([b" ", b"\t  ", b" " * 60]).join(values)
+
+
+def shaped_round(chance: random.Random) -> None:
+    """Count a block of lines of some shape with a random variant and compare every figure."""
+    kind = chance.choice(["quoted", "access", "blanks", "plain"])
+    ends = [b"\n", b"\n", b"\r\n", b"\n\n"]
+    lines = [shaped_line(chance, kind) + chance.choice(ends) for _ in range(chance.randrange(40))]
+    block = b"".join(lines)[: None if chance.random() < 0.8 else -1]
+    parts = [
+        (chance.randrange(1, 10), chance.choice([0, 0, 1, 2]), chance.choice(ENDS), length)
+        for length in chance.choices([0, 0, 3, 40], k=chance.randrange(1, 5))
+    ]
+    weights = chance.choices(range(1, 9), k=chance.choice([0, 0, 1, 3]))
+    asked = Question(kind, parts, weights, chance.choice([None, None, 9]))
+    naive = count_shaped(block, asked)
+    shapes: dict[str, Shape] = {
+        "quoted": Quoted(b","),
+        "access": AccessLog(),
+        "blanks": Blanks(),
+    }
+    shape = shapes.get(kind, Plain(b","))
+    cuts = [Cut(*part) for part in parts]
+    name = chance.choice(kernel.VARIANTS)
+    table = shape_table(shape, cuts, weights, asked.width, name=name)
+    scan = table.scan(memoryview(bytearray(block)))
+    figures = (scan.lines, scan.empty, scan.misshapen)
+    assert figures == (naive.lines, naive.empty, naive.misshapen), (asked, block)
+    counts, *sums = sums_of(table.drain())
+    assert counts == naive.keys, (asked, block)
+    assert [+column for column in sums] == [+column for column in naive.sums], (asked, block)
+
+
 def main(seconds: float, seed: int) -> None:
     """Run rounds until the time is over; print how many."""
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
@@ -140,6 +191,7 @@ def main(seconds: float, seed: int) -> None:
     while time.monotonic() < end:
         one_round(chance)
         one_json_round(chance)
+        shaped_round(chance)
         rounds += 1
     print(f"{rounds} rounds over {', '.join(kernel.VARIANTS)}, seed {seed}: all figures agree")
 

@@ -146,12 +146,6 @@ def _shape_mapper(question: Question) -> Mapper:
         return mapreduce.access_log(*by, summed=summed, width=width)
     if question.shape == "blanks":
         return mapreduce.blank_fields(*by, summed=summed, width=width)
-    name = next((one for one in (*by, *summed) if isinstance(one, str)), None)
-    if name is not None and not question.header:
-        raise UsageError(
-            f"there is no field {name!r}: give its number, or {named('header')} if the first line "
-            "of each input names the fields"
-        )
     make = mapreduce.csv_lines if question.shape else mapreduce.delimited_lines
     return make(
         *by, summed=summed, delimiter=_delimiter(question), header=question.header, width=width

@@ -198,6 +198,9 @@ class AccessLog:
                 )
             values.append(end[1])
             place = end.end() + 1
+            if line[place - 1 : place] not in (b"", b" "):
+                closing = line[place - 2 : place - 1].decode()
+                raise Misshapen(f"field {len(values)} goes on after its closing {closing}")
         if len(values) < LEAST_ACCESS:
             raise Misshapen(f"{len(values)} fields where at least {LEAST_ACCESS} are expected")
         return values
@@ -209,8 +212,8 @@ class AccessLog:
             raise Misshapen(f"field {number}, the {what}, does not begin with {wanted.decode()}")
 
 
-_END_OF_PLAIN: Final = re.compile(rb"([^ ]*)(?= |\Z)")
+_END_OF_PLAIN: Final = re.compile(rb"([^ ]*)")
 _END_OF_FIELD: Final = {
-    b"[": re.compile(rb"\[([^\]]*)\](?= |\Z)"),
-    QUOTE: re.compile(rb'"((?:[^"\\]|\\.)*+)"(?= |\Z)', re.DOTALL),
+    b"[": re.compile(rb"\[([^\]]*)\]"),
+    QUOTE: re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL),
 }
