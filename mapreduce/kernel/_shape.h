@@ -199,3 +199,24 @@ reserve_scratch(ShapeScan *scan, size_t size)
     scan->scratch_room = size;
     return 0;
 }
+
+/* A scan of a block of lines of one shape. */
+typedef void (*ShapeFunction)(ShapeScan *, const uint8_t *);
+
+/* Scan a block with room that was made for it. */
+static void
+scan_shaped(ShapeScan *scan, ShapeFunction function, const uint8_t *block)
+{
+    scan->values = malloc(scan->spec->needed * sizeof *scan->values);
+    scan->arena = malloc(ARENA);
+    scan->room = ARENA;
+    if (scan->values == NULL || scan->arena == NULL)
+        scan->error = NO_MEMORY;
+    else
+        function(scan, block);
+    if (!scan->error)
+        scan->error = flush(scan);
+    free(scan->values);
+    free(scan->arena);
+    free(scan->scratch);
+}

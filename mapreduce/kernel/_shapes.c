@@ -4,8 +4,6 @@
 #define BODY "_shape_variant.h"
 #include "_variants.h"
 
-typedef void (*ShapeFunction)(ShapeScan *, const uint8_t *);
-
 typedef struct {
     Counting base;
     ShapeSpec spec;
@@ -139,24 +137,6 @@ ShapeTable_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     }
     self->base.table.weights = spec->weights;
     return (PyObject *)self;
-}
-
-/* Scan a block with room that was made for it. */
-static void
-scan_shaped(ShapeScan *scan, ShapeFunction function, const uint8_t *block)
-{
-    scan->values = malloc(scan->spec->needed * sizeof *scan->values);
-    scan->arena = malloc(ARENA);
-    scan->room = ARENA;
-    if (scan->values == NULL || scan->arena == NULL)
-        scan->error = NO_MEMORY;
-    else
-        function(scan, block);
-    if (!scan->error)
-        scan->error = flush(scan);
-    free(scan->values);
-    free(scan->arena);
-    free(scan->scratch);
 }
 
 /* Count a block: one without any quote as plain fields, if the values are whole fields of CSV. */

@@ -196,17 +196,18 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("compiler", "emulator"), [("cc", ""), ("aarch64-linux-gnu-gcc", "qemu-aarch64")]
 )
+@pytest.mark.parametrize("program", ["variants", "shapes"])
 def test_every_variant_of_a_processor_agrees_with_the_portable_one(
-    tmp_path: Path, compiler: str, emulator: str
+    tmp_path: Path, compiler: str, emulator: str, program: str
 ) -> None:
     missing = [tool for tool in (compiler, emulator) if tool and not shutil.which(tool)]
     if missing:
         pytest.skip(f"{missing[0]} is not installed, so this processor's variants are not run")
-    program = str(tmp_path / "variants")
-    source = str(Path(__file__).parents[1] / "variants.c")
+    source = str(Path(__file__).parents[1] / f"{program}.c")
+    built = str(tmp_path / program)
     flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *(["-static"] if emulator else [])]
-    subprocess.run([compiler, *flags, source, "-o", program], check=True)
-    command = [*filter(None, [emulator]), program, "300"]
+    subprocess.run([compiler, *flags, source, "-o", built], check=True)
+    command = [*filter(None, [emulator]), built, "300"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert "neon agrees\n" in run.stdout or not emulator
