@@ -302,6 +302,7 @@ def test_json_is_read_to_a_depth_of_1000(name: str, opening: bytes, closing: byt
     [
         (b'{"a":1,"a":2}', [b"2", b""]),
         (b'{"a":{"b":1},"a":2}', [b"2", b""]),
+        (b'{"a":{"b":1},"a":2,"c":3}', [b"2", b""]),
         (b'{"a":2,"a":{"b":1}}', None),
         (b'{"a":[],"a":null}', [b"null", b""]),
         (b'{"x":{"a":1},"a":"y"}', [b"y", b""]),
