@@ -325,6 +325,13 @@ def test_a_name_is_compared_after_its_escapes(name: str) -> None:
 
 
 @every_kernel
+def test_a_name_is_told_from_longer_and_shorter_ones(name: str) -> None:
+    line = json.dumps({"n" * length: length for length in range(40)}).encode()
+    for length in range(40):
+        assert find_values(name, (("n" * length,),), line) == [b"%d" % length]
+
+
+@every_kernel
 def test_many_paths_are_found_at_once(name: str) -> None:
     line = json.dumps({f"name{n}": [n, {"x": -n}] for n in range(31)}).encode()
     both = [((f"name{n}", 0), (f"name{n}", 1, "x")) for n in range(31)]
