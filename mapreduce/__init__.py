@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Malformed,
         Mapper,
         Tally,
+        Verdict,
     )
     from mapreduce.mapping.shaped_lines import (
         access_log,
@@ -73,6 +74,7 @@ __all__ = [
     "Tally",
     "Totals",
     "UsageError",
+    "Verdict",
     "WordMapper",
     "access_log",
     "blank_fields",
@@ -110,6 +112,7 @@ _HOMES = {
         "Malformed",
         "Mapper",
         "Tally",
+        "Verdict",
     ),
     "mapreduce.mapping.shapes": ("ShapeMapper",),
     "mapreduce.mapping.shaped_lines": (

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _LOOKS: Final = (
-    (rb"\s*[\[{].*[\]},]?\s*", "JSON: turn it into lines of fields first, for example with jq -r"),
+    (rb"\s*[\[{].*[\]},]?\s*", "JSON"),
     (rb'(?:"[^"]*",)+.*|[^,\s]+(?:,[^,]*){2,}', "CSV: its fields stand between commas"),
     (rb"[^\t]*(?:\t[^\t]*)+", "fields between tabs"),
     (rb'\S+ \S+ \S+ \[[^\]]+\] ".*', "a web server's access log"),
@@ -21,7 +21,7 @@ def looks_like(line: bytes) -> str:
     """Return what a line looks like and perhaps what to do, or an empty text if it is unknown.
 
     >>> looks_like(b'{"dstport": 443}')
-    'JSON: turn it into lines of fields first, for example with jq -r'
+    'JSON'
     """
     line = line[:4096]
     return next((what for shape, what in _LOOKS if re.fullmatch(shape, line, re.DOTALL)), "")
