@@ -107,17 +107,14 @@ is_kelvin_sign(const uint8_t *p, const uint8_t *end)
     return *p == 0xe2 && end - p >= 3 && p[1] == 0x84 && p[2] == 0xaa;
 }
 
-/* Return whether a text has many of the words, or one and may be a header. */
-static int
-has_words(const Search *search, const uint8_t *p, const uint8_t *end)
+/* Return how many of the words a text has. */
+static unsigned
+count_words(const Search *search, const uint8_t *p, const uint8_t *end)
 {
-    unsigned found = 0, begins = 1, like_header = 1;
+    unsigned found = 0;
     uint64_t hash = 1;
     for (; p < end; p++) {
         uint8_t kind = search->kind[*p];
-        if (begins && (kind == DIGIT || kind == SIGN))
-            like_header = 0;
-        begins = kind == BLANK;
         if (kind == OTHER && is_kelvin_sign(p, end)) {
             kind = search->kind['k'];
             p += 2;
@@ -129,8 +126,21 @@ has_words(const Search *search, const uint8_t *p, const uint8_t *end)
             hash = hash_more(hash, kind);
         }
     }
-    found += search->slots[find_slot(search->slots, hash)] != 0;
-    return found >= MANY || (found && like_header);
+    return found + (search->slots[find_slot(search->slots, hash)] != 0);
+}
+
+/* Return whether each word of a text begins as the words of a header do. */
+static int
+is_like_header(const Search *search, const uint8_t *p, const uint8_t *end)
+{
+    uint8_t before = BLANK;
+    for (; p < end; p++) {
+        uint8_t kind = search->kind[*p];
+        if (before == BLANK && (kind == DIGIT || kind == SIGN))
+            return 0;
+        before = kind;
+    }
+    return 1;
 }
 
 /* Return the number of bytes that are equal to a byte, eight at a time. */
@@ -181,7 +191,10 @@ is_wanted(const Search *search, const uint8_t *line, const uint8_t *end)
     if (end[-1] == ' ' || end[-1] == '\t' || has_width(search, line, end))
         return 1;
     line = skip_fields(line, end, search->delimiter, search->before);
-    return line < end && search->kind[*line] != DIGIT && has_words(search, line, end);
+    if (line == end || search->kind[*line] == DIGIT)
+        return 0;
+    unsigned words = count_words(search, line, end);
+    return words >= MANY || (words && is_like_header(search, line, end));
 }
 
 /* Return the list of the offsets of the wanted lines of a block. */
