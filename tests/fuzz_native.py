@@ -20,7 +20,7 @@ from naive_json import find_in_json
 from naive_shapes import Question, count_shaped
 
 from mapreduce import kernel
-from mapreduce.kernel._pure import find_lines
+from mapreduce.kernel._pure_finding import find_lines
 from mapreduce.kernel.json_lines import JsonLines
 from mapreduce.kernel.shaped import shape_table
 from mapreduce.kernel.shapes import AccessLog, Blanks, Cut, Plain, Quoted, Shape

@@ -59,7 +59,10 @@ __all__ = [
 
 BUILT: Final = bool(VARIANTS)
 has_byte = native.has_byte if BUILT else _pure.has_byte
-find_lines = native.find_lines if BUILT else _pure.find_lines
+if BUILT:
+    find_lines = native.find_lines
+else:
+    from mapreduce.kernel._pure_finding import find_lines
 
 
 class Packed(Protocol):

@@ -33,7 +33,7 @@ def find_lines(
     words: Collection[bytes] = (),
     before: int = 0,
 ) -> list[int]:
-    """Do what ``_pure.find_lines`` does, in C."""
+    """Do what ``_pure_finding.find_lines`` does, in C."""
     return _native.find_lines(block, delimiter[0], before, tuple(widths), b" ".join(words))
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from promises import change, change_text, promise
 
 from mapreduce import kernel
-from mapreduce.kernel import _pure
+from mapreduce.kernel import _pure_finding
 
-SEARCHES: list[Any] = [_pure.find_lines]
+SEARCHES: list[Any] = [_pure_finding.find_lines]
 if kernel.BUILT:
     from mapreduce.kernel import native
 
@@ -69,7 +69,7 @@ def naive(
 
 @promise(
     "No line is missed that may need a second look",
-    broken_by=change("mapreduce.kernel._pure:find_lines", "line.endswith(...)", "False"),
+    broken_by=change("mapreduce.kernel._pure_finding:find_lines", "line.endswith(...)", "False"),
 )
 @every_search
 @given(
