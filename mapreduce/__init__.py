@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Tally,
         Verdict,
     )
+    from mapreduce.mapping.regex import RegexMapper
     from mapreduce.mapping.shaped_lines import (
         access_log,
         blank_fields,
@@ -63,6 +64,7 @@ __all__ = [
     "MapReduceError",
     "Mapper",
     "Measure",
+    "RegexMapper",
     "Reject",
     "Result",
     "Row",
@@ -114,6 +116,7 @@ _HOMES = {
         "Tally",
         "Verdict",
     ),
+    "mapreduce.mapping.regex": ("RegexMapper",),
     "mapreduce.mapping.shapes": ("ShapeMapper",),
     "mapreduce.mapping.shaped_lines": (
         "access_log",
