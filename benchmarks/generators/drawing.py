@@ -28,12 +28,18 @@ def cut_octaves(ranked: Sequence[T]) -> list[Sequence[T]]:
     return [ranked[(1 << n) - 1 : (2 << n) - 1] for n in range(len(ranked).bit_length())]
 
 
-def draw_by_rank(rng: Random, octaves: Sequence[Sequence[T]], number: int) -> Iterator[T]:
+def draw_by_rank(
+    rng: Random,
+    octaves: Sequence[Sequence[T]],
+    number: int,
+    weights: Sequence[int] | None = None,
+) -> Iterator[T]:
     """Yield `number` items, each about as often as 1 / its rank (Zipf's law).
 
-    All octaves are drawn equally often, as the law has it: the sum of 1 / rank over each is alike.
+    Octaves are drawn equally often, as the law has it: the sum of 1 / rank over each is alike.
+    With weights they are drawn by those.
     """
-    order = rng.choices(range(len(octaves)), k=number)
+    order = rng.choices(range(len(octaves)), weights, k=number)
     drawn = [iter(rng.choices(octave, k=order.count(n))) for n, octave in enumerate(octaves)]
     return map(next, map(drawn.__getitem__, order))
 

@@ -1,5 +1,7 @@
 """Running text: about a million words by Zipf's law, with capitals and punctuation glued to them.
 
+Beyond the first 8,000, words are rarer than the law has it, as in real text: each octave of ranks
+has three quarters of the words of the one before.
 Words are made up of syllables. An eighth of them is written in Cyrillic letters or with accents,
 so that many bytes are not ASCII; one letter ends in the byte of a no-break space in Latin-1.
 """
@@ -12,6 +14,7 @@ from random import Random
 from generators.drawing import CHUNK_LINES, cut_octaves, draw_by_rank
 
 VOCABULARY = (1 << 20) - 1  # twenty octaves
+WEIGHTS = [1 << 14] * 13 + [3**n << 14 - 2 * n for n in range(1, 8)]
 ONSETS = [*"tsndwmhblrfcpgvky", "st", "th", "sh", "ch", "tr", "pr"]
 ONSETS += ["br", "gr", "fl", "pl", "cl", "sp", "qu"]
 VOWELS, ENDINGS = "eaoiu", ["", "n", "s", "r"]
@@ -64,6 +67,6 @@ def render_chunk(seed: int, index: int) -> bytes:
     """Return chunk `index` of the text of `seed`: CHUNK_LINES lines."""
     rng = Random(f"{seed}/text/{index}")
     lengths = rng.choices(LENGTHS, k=CHUNK_LINES)
-    words = list(draw_by_rank(rng, build_octaves(), sum(lengths)))
+    words = list(draw_by_rank(rng, build_octaves(), sum(lengths), WEIGHTS))
     dress(rng, words)
     return "".join(cut_lines(words, lengths)).encode()
