@@ -130,9 +130,7 @@ questions = {
 
 @promise(
     "Fields in quotes are read as Python's csv module reads them",
-    broken_by=change_text(
-        "mapreduce/kernel/_shape_variant.h", "delimiters &= ~inside;", "delimiters &= ~opens;"
-    ),
+    broken_by=change_text("mapreduce/kernel/_shape_variant.h", "carry->odd |= opens & after;", ";"),
 )
 @every_kernel
 @given(block=blocks_of("quoted"), delimiter=st.sampled_from([b",", b"\t"]), **questions)
@@ -157,7 +155,9 @@ def test_every_kernel_takes_quotes_for_text_where_they_mean_nothing(
 
 @promise(
     "Access logs are split at the blanks that are not in quotes or brackets",
-    broken_by=change_text("mapreduce/kernel/_shape_variant.h", "& ~quoted, close =", ", close ="),
+    broken_by=change_text(
+        "mapreduce/kernel/_shape_variant.h", "return blanks & ~inside;", "return blanks & ~quoted;"
+    ),
 )
 @every_kernel
 @given(block=blocks_of("access"), **questions)
