@@ -60,6 +60,10 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         bool, "The lines are an access log of Apache or nginx, common or combined."
     ] = False,
     json: Annotated[bool, "The lines are JSON; name paths such as http.status or tags[0]."] = False,
+    words: Annotated[bool, "Count words: what stands between white space."] = False,
+    regex: Annotated[
+        str | None, "Count by the groups of this regular expression; named groups are fields."
+    ] = None,
     header: Annotated[bool, "The first line of each input names the fields."] = False,
     fields_expected: Annotated[
         int | None, "Number of fields in a line; lines with more or fewer are malformed."
@@ -72,6 +76,7 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
     if sum is not None and not (isinstance(sum, list | tuple) and all(map(_is_text, sum))):
         raise UsageError(f"{named('sum', sum)}: must be a list of names or numbers, such as ['5']")
     shapes = {"blanks": blanks, "csv": csv, "tsv": tsv, "access_log": access_log, "json": json}
+    shapes |= {"words": words, "regex": regex is not None}
     chosen = [name for name, wanted in shapes.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"{named(chosen[0])} and {named(chosen[1])}: choose one shape of lines")
@@ -83,6 +88,7 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         chosen[0] if chosen else "",
         header,
         fields_expected,
+        regex,
     )
     return FieldCount(make_mapper(question), question, top)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import mapreduce
@@ -11,7 +11,7 @@ from mapreduce import FieldMapper, Mapper, Sum, UsageError, named
 from mapreduce.jobs.count.fields import parse_by, parse_delimiter, parse_fields, without_quotes
 
 Names = tuple[int | str, ...]
-FIXED: Final = ("blanks", "access_log", "json")
+FIXED: Final = ("blanks", "access_log", "json", "words", "regex")
 """Shapes of lines in which no delimiter can be chosen, and the first line is no header."""
 DELIMITERS: Final = {"": b" ", "csv": b",", "tsv": b"\t"}
 
@@ -27,6 +27,7 @@ class Question:
     shape: str
     header: bool
     fields_expected: int | None
+    pattern: str | None = None
 
     @property
     def described(self) -> Mapping[str, object]:
@@ -39,6 +40,7 @@ class Question:
             "delimiter": None if self.shape in FIXED else _delimiter(self).decode("latin-1"),
             "header": self.header,
             "fields_expected": self.fields_expected,
+            **({"pattern": self.pattern} if self.pattern is not None else {}),
         }
 
     @property
@@ -68,7 +70,10 @@ def _check(question: Question) -> None:
         text = getattr(question, name)
         if text is not None and not isinstance(text, str):
             raise UsageError(f"{named(name, text)}: must be a text, such as '7,8' or ','")
-    if (question.fields is None) == (question.by is None):
+    if question.shape == "words" and (question.fields or question.by or question.summed):
+        raise UsageError(f"{named('words')}: counts whole words; there are no fields to name")
+    is_optional = question.shape in {"words", "regex"} and question.fields is None
+    if (question.fields is None) == (question.by is None) and not is_optional:
         both = f"{named('fields')} or {named('by')}"
         raise UsageError(f"{both} says what to count by: give one of them")
     width = question.fields_expected
@@ -89,6 +94,8 @@ def _check_shape(question: Question) -> None:
             "own delimiter"
         )
     for name in ("fields", "fields_expected"):
+        if shape == "regex" and name == "fields_expected" and question.fields_expected:
+            raise UsageError(f"{named(name)} and {named('regex')}: groups are no fields of a line")
         if shape == "json" and getattr(question, name) is not None:
             raise UsageError(
                 f"{named(name)} and {named('json')}: JSON has no numbered fields; name paths with "
@@ -107,7 +114,7 @@ def _names(question: Question) -> tuple[Names, Names]:
     if question.fields is not None:
         by: Names = parse_fields(question.fields)
     else:
-        by = parse_by("by", question.by or "")
+        by = () if question.by is None else parse_by("by", question.by)
     summed = tuple(one for text in question.summed for one in parse_by("sum", text))
     if len(set(summed)) < len(summed):
         raise UsageError(f"{named('sum')}: names a field twice")
@@ -142,6 +149,10 @@ def _shape_mapper(question: Question) -> Mapper:
     if question.shape == "json":
         return mapreduce.json_lines(*_paths(by), summed=_paths(summed))
     by, summed = (tuple(map(without_quotes, ones)) for ones in (by, summed))
+    if question.shape == "words":
+        return mapreduce.WordMapper()
+    if question.shape == "regex":
+        return _regex_mapper(question.pattern or "", by, summed)
     if question.shape == "access_log":
         return mapreduce.access_log(*by, summed=summed, width=width)
     if question.shape == "blanks":
@@ -150,6 +161,18 @@ def _shape_mapper(question: Question) -> Mapper:
     return make(
         *by, summed=summed, delimiter=_delimiter(question), header=question.header, width=width
     )
+
+
+def _regex_mapper(pattern: str, by: Names, summed: Names) -> Mapper:
+    """Return the mapper of a regular expression; without names, by all its named groups, or all."""
+    measures = tuple(Sum(str(one), (b"", b"-")) for one in summed)
+    raw = pattern.encode("utf-8", "surrogateescape")
+    try:
+        mapper = mapreduce.RegexMapper(raw, by, summed, measures=measures)
+    except ValueError as error:
+        raise UsageError(f"{named('regex', pattern)}: {error}") from error
+    names = tuple(mapper.compiled().groupindex)
+    return mapper if by or not names else replace(mapper, fields=names, key_columns=0)
 
 
 def _paths(names: Names) -> list[str]:

@@ -63,7 +63,7 @@ class RegexMapper(Mapper):
             raise ValueError("the pattern matches bytes: write it as bytes, or in ASCII only")
         groups = self.compiled().groups
         if not groups:
-            raise ValueError(f"the pattern {self.pattern!r} has no group: put (...) around the key")
+            raise ValueError("the pattern has no group: put (...) around the key")
         object.__setattr__(self, "fields", self.fields or tuple(range(1, groups + 1)))
         self.places(self.fields + self.summed)
         if self.key_columns and not self.map_key:
@@ -75,6 +75,18 @@ class RegexMapper(Mapper):
             raise ValueError(f"{len(self.measures)} measures for {len(self.summed)} groups")
 
     @property
+    def titles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """A title for each group of the key; none if the job maps the keys."""
+        if self.map_key:
+            return ()
+        return tuple(one if isinstance(one, str) else f"Field{one}" for one in self.fields)
+
+    @property
+    def layout(self) -> str:  # type: ignore[override]
+        """Which groups of a line are counted, in words."""
+        return f"groups {', '.join(map(str, self.fields))} of {self.pattern!r}"
+
+    @property
     def bytes_pattern(self) -> bytes:
         """The pattern as bytes."""
         return self.pattern.encode() if isinstance(self.pattern, str) else self.pattern
@@ -84,7 +96,7 @@ class RegexMapper(Mapper):
         try:
             return re.compile(self.bytes_pattern)
         except re.error as error:
-            raise ValueError(f"{self.pattern!r} is no regular expression: {error}") from error
+            raise ValueError(f"is no regular expression: {error}") from error
 
     def places(self, groups: tuple[int | str, ...]) -> tuple[int, ...]:
         """Return where groups stand among all groups, from 0."""
@@ -94,7 +106,8 @@ class RegexMapper(Mapper):
         ]
         for group, number in zip(groups, numbers, strict=True):
             if not 1 <= number <= compiled.groups:
-                raise ValueError(f"the pattern {self.pattern!r} has no group {group}")
+                known = ", ".join([*compiled.groupindex, f"1 to {compiled.groups}"])
+                raise ValueError(f"the pattern has no group {group}; it has {known}")
         return tuple(number - 1 for number in numbers)
 
     def start(self) -> Combiner:

@@ -20,6 +20,7 @@ class WordMapper(Mapper):
     """
 
     map_key: MapKey | None = None
+    titles = ("Word",)
     layout = "words between ASCII white space"
 
     @property
