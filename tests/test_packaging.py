@@ -284,11 +284,7 @@ def test_the_citation_is_of_this_version() -> None:
 def test_the_installed_wheel_runs(built: Built, tmp_path: Path) -> None:
     where = os.environ | {"PYTHONPATH": str(built.installed), "PYTHONWARNINGS": "error"}
     listed = call("mapreduce", "jobs", cwd=tmp_path, env=where)
-    assert [line.split()[0] for line in listed.splitlines()][:3] == [
-        "count",
-        "flowlogs",
-        "wordcount",
-    ]
+    assert {"count", "flowlogs", "wordcount"} <= {line.split()[0] for line in listed.splitlines()}
     log, lookup = ROOT / "data/flowlogs-2000.log", ROOT / "data/lookup.csv"
     arguments = ("flowlogs", str(log), "--lookup", str(lookup), "--quiet")
     call("mapreduce", *arguments, cwd=tmp_path, env=where)

@@ -63,17 +63,17 @@ def test_every_call_is_refused_while_another_thread_scans(method: str) -> None:
 
 
 def test_a_table_that_was_taken_while_arguments_were_read_is_refused() -> None:
-    """The truth of an argument is Python code: another thread may begin to scan meanwhile."""
+    """The number of an argument is Python code: another thread may begin to scan meanwhile."""
     for _ in range(100):
         table = new_table()
         thread = threading.Thread(target=table.scan, args=(LONG_BLOCK, False))
         began: list[bool] = []
 
         class BeginsAScan:
-            def __bool__(self) -> bool:
+            def __index__(self) -> int:
                 thread.start()  # noqa: B023 - called in this turn of the loop
                 began.append(wait_until_refused(table, thread))  # noqa: B023
-                return True
+                return 1
 
         try:
             table.scan(memoryview(b"a x\n"), BeginsAScan())
