@@ -14,13 +14,12 @@ from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar
 from mapreduce import FieldMapper, Job, Row, Table, Totals, UsageError, named
 from mapreduce.jobs.flowlogs.deliveries import ANY_LOG, DeliverySelector, parse_selection
 from mapreduce.jobs.flowlogs.forms import Form, find_form
-from mapreduce.jobs.flowlogs.layout import DEFAULT, PAIR, Layout, parse_format
+from mapreduce.jobs.flowlogs.layout import DEFAULT, KNOWN, PAIR, Layout, parse_format, shown
 from mapreduce.jobs.flowlogs.lookup import UNTAGGED, OnConflict, Pair, read_lookup
 from mapreduce.jobs.flowlogs.protocols import protocol_name
 from mapreduce.jobs.flowlogs.records import (
     MEASURES,
     NUMBERS,
-    Action,
     Question,
     mapper_of,
     parse_question,
@@ -28,6 +27,7 @@ from mapreduce.jobs.flowlogs.records import (
 
 TAGS: Final = "tag2count.csv"
 TAGGED: Final = Question()
+_NO_LOOKUP: Final = "; no tags, because there is no lookup"
 
 Key = TypeVar("Key")
 Values: TypeAlias = tuple[int | str, ...]
@@ -38,10 +38,11 @@ Values: TypeAlias = tuple[int | str, ...]
 class FlowLogs(Job):
     """Counts flow logs; ``tags`` maps each (dstport, protocol number) to its tag.
 
-    ``layout`` is the layout of logs without a header. ``on_conflict`` says how the tags were read.
+    Without a lookup, ``tags`` is ``None``, and there is no table of tags. ``layout`` is the layout
+    of logs without a header. ``on_conflict`` says how the tags were read.
     """
 
-    tags: Mapping[Pair, str]
+    tags: Mapping[Pair, str] | None
     side_inputs: Sequence[Path] = ()
     layout: Layout = DEFAULT
     question: Question = TAGGED
@@ -77,7 +78,11 @@ class FlowLogs(Job):
     def _outputs(self) -> Sequence[str]:
         """Return the names of the tables: that of the tags, if there are tags, and of the keys."""
         keys = "portprotocolcount.csv" if self.question.by == PAIR else "counts.csv"
-        return (TAGS, keys) if self.question.is_tagged else (keys,)
+        return (TAGS, keys) if self._is_tagged else (keys,)
+
+    @property
+    def _is_tagged(self) -> bool:
+        return self.tags is not None and self.question.is_tagged
 
     def _mapper(self) -> FieldMapper:
         """Return the mapper of a log without a header, as if the log had all needed fields."""
@@ -96,8 +101,9 @@ class FlowLogs(Job):
         by, measures = self.question.by, self.question.measures
         keys, measured = _keys_and_measures(totals, self.question)
         sums = [_summed(keys, values) for values in measured]
-        tables = [_key_table(self.outputs[-1], by, measures, sums)]
-        if not self.question.is_tagged:
+        untold = self.tags is None and self.question.is_tagged
+        tables = [_key_table(self.outputs[-1], by, measures, sums, _NO_LOOKUP if untold else "")]
+        if self.tags is None or not self.question.is_tagged:
             return tables
         if by != PAIR:
             pair = itemgetter(*map(by.index, PAIR))
@@ -166,6 +172,7 @@ def _key_table(
     by: Sequence[str],
     measures: Sequence[str],
     sums: Sequence[Mapping[Values, int]],
+    remark: str,
 ) -> Table:
     names = [protocol_name(number) for number in range(256)]
     fields = [[key[at] for key in sums[0]] for at in range(len(by))]
@@ -174,7 +181,7 @@ def _key_table(
         fields[at] = [names[int(number)] for number in fields[at]]
     rows = [*zip(*fields, *(values.values() for values in sums), strict=True)]
     what, titles = ("port/protocol pairs", ("Port", "Protocol")) if by == PAIR else ("keys", by)
-    note = f"{len(rows):,} {what}"
+    note = f"{len(rows):,} {what}{remark}"
     return Table(name, (*titles, *_titles(measures)), _ordered(rows, len(sums)), note)
 
 
@@ -192,17 +199,20 @@ def flowlogs(
     lookup: Annotated[
         Path | None,
         "-l",
-        "CSV file with the columns dstport, protocol and tag. Required unless --by leaves out "
-        "dstport or protocol.",
+        "CSV file with the columns dstport, protocol and tag. Without it, nothing is tagged.",
     ] = None,
     *,
     by: Annotated[
-        str, "Fields to count by. Tags are counted if dstport and protocol are among them."
+        str,
+        "Fields to count by. Tags are counted if dstport and protocol are among them. The fields "
+        f"of AWS are {shown(KNOWN)}.",
     ] = ",".join(PAIR),
     measure: Annotated[
         list[str] | None, "Columns to write: flows, packets or bytes, or several [default: flows]."
     ] = None,
-    action: Annotated[Action, "Count only records with this action; skip the others."] = "all",
+    action: Annotated[
+        str, "Count only records with this action, ACCEPT or REJECT in any case; skip the others."
+    ] = "all",
     since: Annotated[str | None, "Read only logs delivered at or after this time."] = None,
     until: Annotated[str | None, "Read only logs delivered before this time."] = None,
     account: Annotated[
@@ -223,22 +233,9 @@ def flowlogs(
     selector = parse_selection(since, until, accounts, regions)
     question = parse_question(_joined("by", by), _listed("measure", measure) or ["flows"], action)
     layout = _layout_for(question, _joined("log_format", log_format, " "))
-    tags = _tags_for(question, lookup, on_conflict)
-    side_inputs = (Path(lookup),) if lookup is not None else ()
+    tags = None if lookup is None else read_lookup(lookup, on_conflict=on_conflict)
+    side_inputs = () if lookup is None else (Path(lookup),)
     return FlowLogs(tags, side_inputs, layout, question, selector, on_conflict)
-
-
-def _tags_for(
-    question: Question, lookup: Path | None, on_conflict: OnConflict
-) -> Mapping[Pair, str]:
-    """Return the tags of the lookup, none without one; raise ``UsageError`` if it is needed."""
-    if lookup is not None:
-        return read_lookup(lookup, on_conflict=on_conflict)
-    if question.is_tagged:
-        raise UsageError(
-            f"{named('lookup')} is missing: a CSV with the columns dstport, protocol and tag"
-        )
-    return {}
 
 
 def _layout_for(question: Question, log_format: str) -> Layout:

@@ -74,7 +74,7 @@ class Question(NamedTuple):
         return set(PAIR) <= set(self.by)
 
 
-def parse_question(by: str, measures: Sequence[str], action: Action) -> Question:
+def parse_question(by: str, measures: Sequence[str], action: str) -> Question:
     """Return the question that comma-separated names ask; raise ``UsageError`` for other names."""
     fields, by_option = tuple(by.split(",")), named("by", printable(by))
     for name in fields:
@@ -83,9 +83,6 @@ def parse_question(by: str, measures: Sequence[str], action: Action) -> Question
                 f"{by_option}: {printable(repr(name))} is not the name of a field; the fields are "
                 f"{shown(KNOWN)}"
             )
-    if action not in get_args(Action):
-        known = ", ".join(get_args(Action))
-        raise UsageError(f"{named('action', action)}: choose one of {known}")
     if len(fields) > MAX_BY:
         raise UsageError(f"{by_option}: {len(fields)} fields are too many; name at most {MAX_BY}")
     asked = ",".join(measures).split(",")
@@ -97,7 +94,16 @@ def parse_question(by: str, measures: Sequence[str], action: Action) -> Question
     for option, names in ((by_option, fields), (measure_option, asked)):
         if len(set(names)) < len(names):
             raise UsageError(f"{option}: names a field twice")
-    return Question(fields, tuple(name for name in MEASURES if name in asked), action)
+    return Question(fields, tuple(name for name in MEASURES if name in asked), _action(action))
+
+
+def _action(text: str) -> Action:
+    """Return the action that a text names in any letter case."""
+    actions: dict[str, Action] = {one.lower(): one for one in get_args(Action)}
+    if not isinstance(text, str) or text.lower() not in actions:
+        known = ", ".join(actions.values())
+        raise UsageError(f"{named('action', printable(str(text)))}: choose one of {known}")
+    return actions[text.lower()]
 
 
 @dataclass(frozen=True)

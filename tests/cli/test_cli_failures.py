@@ -110,7 +110,7 @@ def test_text_is_exact_unless_a_spreadsheet_is_to_read_it(shell: Shell) -> None:
         (["nope"], "'nope'"),
         (["protocols", "text.txt"], "'protocols'"),
         (["__init__", "text.txt"], "'__init__'"),
-        (["flowlogs", "flows.log"], "--lookup is missing"),
+        (["flowlogs", "flows.log", "--action", "drop"], "--action drop: choose one of ACCEPT, "),
         (["flowlogs", "flows.log", "-l", "gone.csv"], "gone.csv: No such file or directory"),
         (["flowlogs", "flows.log", "-l", "."], ".: Is a directory"),
         (["flowlogs", "flows.log", "-l", "text.txt"], "text.txt:1: the column 'dstport' is"),

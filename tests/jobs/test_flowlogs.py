@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+from promises import becomes, promise
 
 from mapreduce import SKIPPED, Result, Totals, UsageError, run
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
-from mapreduce.jobs.flowlogs.layout import DEFAULT
+from mapreduce.jobs.flowlogs.layout import DEFAULT, KNOWN
 from mapreduce.jobs.flowlogs.lookup import Pair
 from mapreduce.jobs.flowlogs.records import Question, judge_of
 from mapreduce.outputs.table import Row
@@ -273,3 +276,39 @@ def test_the_lookup_never_travels_to_the_workers() -> None:
     assert len(packed) < 1000
     assert pickle.loads(packed) == job.mapper  # noqa: S301 - our own
     assert hash(pickle.loads(packed)) == hash(job.mapper)  # noqa: S301 - our own
+
+
+@promise(
+    "Without a lookup, ports are counted, nothing is tagged, and a note says so",
+    broken_by=becomes("mapreduce.jobs.flowlogs.job:FlowLogs._is_tagged", "return True"),
+)
+def test_without_a_lookup_ports_are_counted_and_a_note_says_that_nothing_is_tagged(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "flows.log").write_bytes(b"\n".join([record(443, 6)] * 2 + [record(53, 17), b""]))
+    result = run(flowlogs(), [tmp_path / "flows.log"], output=tmp_path / "out")
+    assert [path.name for path in result.written] == ["portprotocolcount.csv"]
+    (table,) = result.tables
+    assert list(table.rows) == [(443, "tcp", 2), (53, "udp", 1)]
+    assert table.note == "2 port/protocol pairs; no tags, because there is no lookup"
+
+
+def test_a_lookup_without_rows_tags_nothing_in_a_table_of_tags(tmp_path: Path) -> None:
+    (tmp_path / "lookup.csv").write_text("dstport,protocol,tag\n")
+    job = flowlogs(tmp_path / "lookup.csv")
+    assert job.outputs == ("tag2count.csv", "portprotocolcount.csv")
+    assert flowlogs(by="srcaddr").outputs == ("counts.csv",)
+
+
+@pytest.mark.parametrize("written", ["accept", "ACCEPT", "Accept", "reject", "ALL"])
+def test_an_action_is_named_in_any_letter_case(written: str) -> None:
+    upper = written.upper()
+    assert flowlogs(action=written) == flowlogs(action="all" if upper == "ALL" else upper)
+
+
+def test_the_help_and_the_error_of_by_name_all_fields() -> None:
+    by = get_type_hints(flowlogs, include_extras=True)["by"].__metadata__[0]
+    with pytest.raises(UsageError) as caught:
+        flowlogs(by="Dst")
+    for text in (by, str(caught.value)):
+        assert [name for name in KNOWN if not re.search(rf"[ ,]{name}(,|[.]?$)", text)] == []
