@@ -1,8 +1,7 @@
 r"""Count the keys that a function returns for each line.
 
-Such a function makes the simplest job. All lines of a block are mapped at once. If that fails, they
-are mapped one by one to find the line, so the function may be called twice for a line, and must
-return the same keys both times.
+Such a function makes the simplest job. All lines of a block are mapped at once; if the function
+raises, what it returned for the lines before tells which line it was.
 """
 
 from __future__ import annotations
@@ -58,57 +57,62 @@ class LineCombiner:
         self._map_line = mapper.map_line
         self._maps_keys = mapper.map_key is not None
         self._counter = KeyCounter(KeyMap(mapper.map_key) if mapper.map_key else None)
-        self._at_once = True
+        self._lists = self._maps_keys  # the kernel cannot count what the function returns as it is
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        lines, bad = whole_lines(block), dict[int, str]()
-        found, failure = self._map_all(lines) if self._at_once else ([], None)
-        refused = self._add(found, block) if self._at_once and not failure else None
+        found, bad = self._map_all(whole_lines(block), block)
+        lines = len(found)
+        refused = None if self._lists else self._add(found, block)
         if refused is None:
-            found, bad = self._map_each(lines, block)
-            if failure and not bad:
-                raise failure  # for the same lines the function has not failed again
+            found = self._list_all(found, bad, block)
             refused = self._add(found, block) or self._blame_line(found, block)
         malformed = len(bad) + refused.malformed
-        skipped = len(lines) - refused.counted - malformed
+        skipped = lines - refused.counted - malformed
         where = self._locate(found, bad, block)[:wanted] if wanted and malformed else []
-        return Tally(len(lines), skipped, malformed, where, self._counter.keys)
+        return Tally(lines, skipped, malformed, where, self._counter.keys)
 
     def drain(self) -> Drained:
         return self._counter.drain()
 
-    def _map_all(self, lines: list[bytes]) -> tuple[list[Any], BaseException | None]:
-        """Return what the function returns for each line, or what it has raised."""
-        try:
-            found = [*map(self._map_line, lines)]
-        except (Exception, SystemExit) as error:
-            if type(error).__name__ == "BdbQuit":
-                raise  # a debugger that was left must not stop at the same line again
-            return [], error
-        if len(found) < len(lines):
-            return [], RuntimeError("the function raised StopIteration")
-        return found, None
-
-    def _map_each(self, lines: list[bytes], block: memoryview) -> tuple[list[Any], dict[int, str]]:
-        """Return the keys of each line, and the reason for each line that is malformed."""
-        found, bad = list[Any](), dict[int, str]()
-        for number, line in enumerate(lines):
-            item = None
+    def _map_all(self, lines: list[bytes], block: memoryview) -> tuple[list[Any], dict[int, str]]:
+        """Return what the function returns for each line, and why lines are malformed."""
+        found, bad, rest = list[Any](), dict[int, str](), iter(lines)
+        while len(found) < len(lines):
             try:
-                item = self._listed(self._map_line(line))
+                found.extend(map(self._map_line, rest))  # keeps what came before an exception
+            except Malformed as error:
+                bad[len(found)] = str(error)
+                found.append(None)
+            except (Exception, SystemExit) as error:
+                raise LineFailedError(_offsets(block)[len(found)], error) from error
+            else:
+                self._check_all_mapped(found, lines, block)
+        return found, bad
+
+    def _check_all_mapped(self, found: list[Any], lines: list[bytes], block: memoryview) -> None:
+        if len(found) < len(lines):  # map takes it for its own end
+            error = RuntimeError("the function raised StopIteration")
+            raise LineFailedError(_offsets(block)[len(found)], error)
+
+    def _list_all(self, found: list[Any], bad: dict[int, str], block: memoryview) -> list[Any]:
+        """Return what the function has returned, with lists instead of iterators."""
+        listed: list[Any] = []
+        for number, item in enumerate(found):
+            try:
+                listed.append(self._listed(item))
             except Malformed as error:
                 bad[number] = str(error)
+                listed.append(None)
             except (Exception, SystemExit) as error:
                 raise LineFailedError(_offsets(block)[number], error) from error
-            found.append(item)
-        return found, bad
+        return listed
 
     def _listed(self, item: Any) -> Any:
         """Return what the function has returned, with a list instead of any iterator."""
         if type(item) not in PLAIN:
             if not isinstance(item, Iterable):
                 raise TypeError(_no_keys(item))
-            item, self._at_once = list(item), False
+            item, self._lists = list(item), True
         if not self._maps_keys or type(item) not in (list, tuple):
             return item
         if len(item) > 1:
