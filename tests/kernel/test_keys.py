@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,3 +202,47 @@ def test_very_many_keys_are_all_counted_as_the_table_grows(new_table: Any) -> No
     table.add(keys)
     table.words(memoryview(b" ".join(keys[::2]) + b"\n"))
     assert unpack(table.drain()) == {key: 2 - n % 2 for n, key in enumerate(keys)}
+
+
+@promise(
+    "Words are found without a look behind the end of the block",
+    broken_by=change_text(
+        "mapreduce/kernel/_words.h", "end - p >= WINDOW + SHORT_KEY;", "end - p >= WINDOW;"
+    ),
+)
+@pytest.mark.parametrize(
+    ("compiler", "emulator"), [("cc", ""), ("aarch64-linux-gnu-gcc", "qemu-aarch64")]
+)
+def test_every_variant_finds_the_words_that_are_found_byte_by_byte(
+    tmp_path: Path, compiler: str, emulator: str
+) -> None:
+    missing = [tool for tool in (compiler, emulator) if tool and not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed, so this processor's variants are not run")
+    program = str(tmp_path / "variants")
+    source = str(Path(__file__).parents[1] / "word_variants.c")
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *(["-static"] if emulator else [])]
+    subprocess.run([compiler, *flags, source, "-o", program], check=True)
+    command = [*filter(None, [emulator]), program, "600"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "neon agrees\n" in run.stdout or not emulator
+
+
+@pytest.mark.skipif(not kernel.VARIANTS, reason="the native kernel is not built")
+@pytest.mark.parametrize("method", ["add", "words", "forget", "drain"])
+def test_every_call_is_refused_while_another_thread_counts_words(method: str) -> None:
+    block = memoryview(b" ".join(b"%d" % number for number in range(500_000)) + b"\n")
+    arguments = {"add": ([b"a"],), "words": (block[-2:],), "forget": ([],), "drain": ()}[method]
+    for _ in range(100):  # a thread may be over before this one has its turn
+        table: Any = kernel.choose_keys(kernel.VARIANTS[0])()
+        thread = threading.Thread(target=table.words, args=(block, False))
+        thread.start()
+        try:
+            while thread.is_alive():
+                getattr(table, method)(*arguments)
+        except RuntimeError:
+            return
+        finally:
+            thread.join()
+    pytest.fail("nobody was refused")
