@@ -35,16 +35,18 @@ batch_hash(Batch *batch, const Table *table)
     }
 }
 
-/* Fetch the records of all keys of the batch. The table must have slots. */
+/* Fetch the records of all keys of the batch, and with `whole` also the second cache line that a record
+ * may be on. The table must have slots. */
 static inline void
-batch_fetch(const Batch *batch, const Table *table)
+batch_fetch(const Batch *batch, const Table *table, int whole)
 {
     uint32_t places = (uint32_t)(table->room - 1);
     for (unsigned i = 0; i < batch->used; i++) {
         uint32_t slot = table->slots[batch->item[i].hash & table->mask];
         const uint8_t *record = (const uint8_t *)record_at(table, slot & places);
         __builtin_prefetch(record, 1);
-        __builtin_prefetch(record + 2 * UNIT - 1, 1);  /* the record may cross two cache lines */
+        if (whole)
+            __builtin_prefetch(record + 2 * UNIT - 1, 1);
     }
 }
 
@@ -78,7 +80,7 @@ batch_count(Batch *batch, Table *table)
     if (batch_reserve(batch, table) < 0)
         return NO_MEMORY;
     batch_hash(batch, table);
-    batch_fetch(batch, table);
+    batch_fetch(batch, table, 0);
     batch_finish(batch, table);
     return 0;
 }

@@ -33,7 +33,7 @@ move_keys(Keys *keys)
     batch_hash(&keys->batch[keys->filled], table);
     batch_finish(&keys->batch[oldest], table);
     if (table->slots != NULL)
-        batch_fetch(&keys->batch[middle], table);
+        batch_fetch(&keys->batch[middle], table, 1);
     keys->filled = oldest;
     keys->used = 0;
     return 0;
