@@ -33,6 +33,8 @@ class FieldCount(Job):
         several = self.mapper.key_columns > 1
         separator = self.mapper.key_separator if several else None
         rows = totals.rows(split_at=separator, top=self.top)
+        if self.question.multiline:
+            rows = [tuple(map(_with_line_ends, row)) for row in rows]
         note = f"{len(rows):,} of {len(totals):,} distinct values"
         sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
         return [Table(self.outputs[0], (*self.mapper.titles, "Count", *sums), rows, note)]
@@ -68,6 +70,9 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
     fields_expected: Annotated[
         int | None, "Number of fields in a line; lines with more or fewer are malformed."
     ] = None,
+    multiline: Annotated[
+        bool, "Fields in quotes may hold line ends; then one process reads each input."
+    ] = False,
     top: Annotated[int | None, "Write only this many values, the most frequent ones."] = None,
 ) -> FieldCount:
     """Count lines by the values of fields, and sum other fields."""
@@ -89,8 +94,14 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         header,
         fields_expected,
         regex,
+        multiline,
     )
     return FieldCount(make_mapper(question), question, top)
+
+
+def _with_line_ends(value: str | int) -> str | int:
+    """Return a value with its line ends, which a key of the mapper cannot have."""
+    return value.replace("\0", "\n") if isinstance(value, str) else value
 
 
 def _is_text(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import mapreduce
 from mapreduce import FieldMapper, Mapper, Sum, UsageError, named
@@ -28,6 +28,7 @@ class Question:
     header: bool
     fields_expected: int | None
     pattern: str | None = None
+    multiline: bool = False
 
     @property
     def described(self) -> Mapping[str, object]:
@@ -41,6 +42,7 @@ class Question:
             "header": self.header,
             "fields_expected": self.fields_expected,
             **({"pattern": self.pattern} if self.pattern is not None else {}),
+            **({"multiline": True} if self.multiline else {}),
         }
 
     @property
@@ -87,6 +89,11 @@ def _check_shape(question: Question) -> None:
     if question.header and shape in FIXED:
         raise UsageError(
             f"{named('header')} and {named(shape)}: only CSV, TSV and delimited lines have a header"
+        )
+    if question.multiline and shape not in {"csv", "tsv"}:
+        raise UsageError(
+            f"{named('multiline', True)}: only fields of {named('csv')} and {named('tsv')} may "
+            "hold line ends"
         )
     if question.delimiter is not None and shape in {*FIXED, "tsv"}:
         raise UsageError(
@@ -157,10 +164,11 @@ def _shape_mapper(question: Question) -> Mapper:
         return mapreduce.access_log(*by, summed=summed, width=width)
     if question.shape == "blanks":
         return mapreduce.blank_fields(*by, summed=summed, width=width)
-    make = mapreduce.csv_lines if question.shape else mapreduce.delimited_lines
-    return make(
-        *by, summed=summed, delimiter=_delimiter(question), header=question.header, width=width
-    )
+    more: dict[str, Any] = {"delimiter": _delimiter(question), "header": question.header}
+    more.update(summed=summed, width=width)
+    if question.shape:
+        return mapreduce.csv_lines(*by, **more, multiline=question.multiline)
+    return mapreduce.delimited_lines(*by, **more)
 
 
 def _regex_mapper(pattern: str, by: Names, summed: Names) -> Mapper:

@@ -68,13 +68,14 @@ class Block(NamedTuple):
 
     ``offset`` is the byte of the source's text at which the lines begin or, if ``in_rows``, the
     number of the first row, counted from 0. ``size`` is the number of bytes of the source that were
-    read for this block.
+    read for this block. ``is_joined`` says that line ends within quotes were replaced.
     """
 
     view: memoryview
     offset: int
     size: int
     in_rows: bool = False
+    is_joined: bool = False
 
     def positions(self, starts: Iterable[int]) -> Iterator[int]:
         """Convert bytes of the block at which lines begin to positions in the source."""

@@ -90,7 +90,9 @@ class Mapper:
     ``key_columns`` columns. ``pace`` tells the planner how fast the mapper counts. ``layout`` is
     shown by ``--explain`` and says how lines are read. ``titles`` name the columns of the key, if
     the mapper knows them. ``column_separator`` stands between the columns of a table that is no
-    text. With ``skips_first_line``, the first line of each input is a header and is skipped.
+    text. With ``skips_first_line``, the first line of each input is a header and is skipped. With
+    ``record_delimiter``, which separates fields, a field in quotes may hold line ends: an input is
+    read as a whole (see ``formats.records``).
     """
 
     measures: tuple[Measure, ...] = ()
@@ -101,6 +103,7 @@ class Mapper:
     layout: str = ""
     titles: tuple[str, ...] = ()
     skips_first_line: bool = False
+    record_delimiter: bytes | None = None
 
     def start(self) -> Combiner:
         """Return a new combiner. A worker calls this once in a run."""

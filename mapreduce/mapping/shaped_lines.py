@@ -80,9 +80,15 @@ def csv_lines(
     delimiter: bytes = b",",
     header: bool = True,
     width: int | None = None,
+    multiline: bool = False,
 ) -> ShapeMapper:
-    """Count the lines of CSV files, with quotes as in RFC 4180; each has its own header."""
-    return ShapeMapper(Quoted(delimiter), by, tuple(summed), width, header)
+    r"""Count the lines of CSV files, with quotes as in RFC 4180; each has its own header.
+
+    With ``multiline``, fields in quotes may hold line ends, each of which is ``\0`` in a key. One
+    process then reads a file from its beginning to its end.
+    """
+    shape = Quoted(delimiter)
+    return ShapeMapper(shape, by, tuple(summed), width, header, multiline=multiline)
 
 
 def delimited_lines(

@@ -42,8 +42,9 @@ class ShapeMapper(TableMapper):
     the names. ``width`` is the number of values that a line must have. ``measures`` has one sum for
     each summed value, and ``titles`` one title for each column of the key; both have defaults.
     ``shows`` has, for each value of a key, a function that makes of it what is shown, or ``None``.
-    ``map_keys`` sets ``map_key`` and ``key_columns``. Raises ``ValueError`` for values that no line
-    can have.
+    ``map_keys`` sets ``map_key`` and ``key_columns``. With ``multiline``, a field in quotes may
+    hold line ends; a key has ``STAND_IN`` in their place. Raises ``ValueError`` for values that no
+    line can have.
     """
 
     shape: Shape
@@ -57,6 +58,7 @@ class ShapeMapper(TableMapper):
     shows: tuple[Show | None, ...] = ()
     map_key: MapKey | None = None
     key_columns: int = 0
+    multiline: bool = False
 
     key_separator = JOINT
     column_separator = COLUMN
@@ -136,6 +138,11 @@ class ShapeMapper(TableMapper):
         """Whether the first line of each input is a header."""
         return self.header
 
+    @property
+    def record_delimiter(self) -> bytes | None:  # type: ignore[override]
+        """What separates fields, if those in quotes may hold line ends."""
+        return self.shape.native.delimiter if self.multiline else None
+
     def for_first_line(self, line: bytes, /) -> Mapper:
         """Find the names in the header that the first line of an input is.
 
@@ -179,6 +186,7 @@ class ShapeMapper(TableMapper):
             summed=summed,
             width=len(columns),
             header=False,
+            multiline=False,
             shows=(),
         )
         return columns, mapper

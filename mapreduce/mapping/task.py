@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from mapreduce.backends.report import report
 from mapreduce.errors import InputError, LimitError, TaskError
 from mapreduce.formats.format import Block, drop_header
+from mapreduce.formats.records import STAND_IN, joined_blocks
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
 from mapreduce.options import BLOCK, MAX_KEYS, MAX_LINE, Tick
 from mapreduce.reducing.partial import Partial
@@ -98,8 +99,12 @@ def _map_into(
     rejects = list(total.rejects)
     if settings.spool:
         settings.spool.clear(split.source.index, split.start)
-    blocks = split.blocks(settings.block_size, settings.max_line)
-    if split.is_first and (split.source.mapper or settings.mapper).skips_first_line:
+    blocks, mapper = split.blocks(settings.block_size, settings.max_line), split.source.mapper
+    mapper = mapper or settings.mapper
+    if mapper.record_delimiter is not None:
+        name, delimiter = split.source.name, mapper.record_delimiter
+        blocks = joined_blocks(name, blocks, delimiter, settings.max_line)
+    if split.is_first and mapper.skips_first_line:
         blocks, dropped = drop_header(blocks)
         lines, skipped = lines + dropped, skipped + dropped
     for block in blocks:
@@ -170,4 +175,5 @@ def forget_combiners() -> None:
 def _line(block: Block, start: int) -> bytes:
     """Return the line that begins at byte ``start`` of a block, without its line end."""
     end = cast(re.Match[bytes], _NEWLINE.search(block.view, start)).start()
-    return bytes(block.view[start:end]).removesuffix(b"\r")
+    line = bytes(block.view[start:end]).removesuffix(b"\r")
+    return line.replace(STAND_IN, b"\n") if block.is_joined else line

@@ -22,6 +22,7 @@ from mapreduce.formats.format import (
     with_final_newline,
     without_empty_lines,
 )
+from mapreduce.formats.records import whole_records
 from mapreduce.formats.table import read_stream
 from mapreduce.inputs.sources import Source
 from mapreduce.kernel.pace import PYTHON, Pace
@@ -135,12 +136,14 @@ def find_splits(
             if source.size is None:
                 size = max(SMALLEST_CHUNK, min(split_size or CHUNK, max_line + 1))
                 chunks = read_stream(source, file, size, max_line, tick)
-                yield from _stream_splits(source, chunks, mapper_for)
+                yield from _stream_splits(source, chunks, mapper_for, max_line)
                 continue
             if split_size is not None:
                 sizes: Iterator[int] = repeat(split_size)
             else:
                 sizes = _split_sizes(source.size, trial, workers, pace.largest_split)
+            if source.mapper and source.mapper.record_delimiter is not None:
+                sizes = iter([source.size])
             ranges = source.format.cut(source, file, sizes, max_line=max_line, tick=tick)
             if source.mapper and source.mapper.skips_first_line and source.format.is_plain:
                 ranges = _with_header(ranges, _end_of_header(source, file, tick))
@@ -177,7 +180,10 @@ def _end_of_header(source: Source, file: BinaryIO, tick: Tick) -> int:
 
 
 def _stream_splits(
-    source: Source, chunks: Iterator[tuple[int, bytes]], mapper_for: MapperFor | None
+    source: Source,
+    chunks: Iterator[tuple[int, bytes]],
+    mapper_for: MapperFor | None,
+    max_line: int,
 ) -> Iterator[Split]:
     """Yield a split for each chunk of a stream. Choose the mapper by the first line.
 
@@ -193,7 +199,10 @@ def _stream_splits(
         source = replace(source, mapper=mapper, start=start)
         if mapper.skips_first_line and not has_line and len(first) >= CHUNK:
             raise UsageError(f"{source.name}: begins with {len(first):,} bytes of empty lines")
-    for offset, data in chain([(start, first)] if first else [], chunks):
+    texts: Iterator[tuple[int, bytes]] = chain([(start, first)] if first else [], chunks)
+    if source.mapper and source.mapper.record_delimiter is not None:
+        texts = whole_records(source.name, texts, source.mapper.record_delimiter, max_line)
+    for offset, data in texts:
         yield Split(source, offset, offset + len(data), data)
 
 
