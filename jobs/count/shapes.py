@@ -164,11 +164,11 @@ def _shape_mapper(question: Question) -> Mapper:
         return mapreduce.access_log(*by, summed=summed, width=width)
     if question.shape == "blanks":
         return mapreduce.blank_fields(*by, summed=summed, width=width)
-    more: dict[str, Any] = {"delimiter": _delimiter(question), "header": question.header}
-    more.update(summed=summed, width=width)
-    if question.shape:
-        return mapreduce.csv_lines(*by, **more, multiline=question.multiline)
-    return mapreduce.delimited_lines(*by, **more)
+    more: dict[str, Any] = {"multiline": question.multiline} if question.shape else {}
+    make: Any = mapreduce.csv_lines if question.shape else mapreduce.delimited_lines
+    more |= {"delimiter": _delimiter(question), "header": question.header}
+    mapper: Mapper = make(*by, summed=summed, width=width, **more)
+    return mapper
 
 
 def _regex_mapper(pattern: str, by: Names, summed: Names) -> Mapper:

@@ -28,8 +28,8 @@ from mapreduce.jobs.count import count
 WAYS: list[dict[str, Any]] = [
     {"workers": 1},
     {"workers": 1, "block_size": 1},
-    {"workers": 1, "split_size": 10, "block_size": 5},
-    {"workers": 2, "split_size": 10, "block_size": 16},
+    {"workers": 1, "split_size": 1, "block_size": 5},
+    {"workers": 2, "split_size": 1, "block_size": 16},
 ]
 ways = pytest.mark.parametrize("options", WAYS, ids=str)
 TABLE = (
