@@ -69,7 +69,8 @@ class Counted(NamedTuple):
         """Return the result of the run."""
         total = self.total
         found = [*self.sources.notes, *self.plan.notes, *sorted(total.notes)]
-        notes = [*found, *growth(self.sources), *saved.notes]
+        told = self.job.notes_on_skipped(total.kinds)
+        notes = [*found, *told, *growth(self.sources), *saved.notes]
         return Result(tables, self._stats(), total.totals, total.rejects, saved.paths, notes)
 
     def _check_malformed(self) -> None:
@@ -132,6 +133,7 @@ class Counted(NamedTuple):
             splits=self.total.splits,
             kernel=kernel.NAME,
             seconds=self.clock.seconds(),
+            skipped_kinds=dict(sorted(self.total.kinds.items())),
         )
 
 

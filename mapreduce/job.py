@@ -44,6 +44,13 @@ class Job:
         """
         return self.mapper
 
+    def notes_on_skipped(self, _kinds: Mapping[str, int], /) -> Sequence[str]:
+        """Return sentences for the user about skipped lines, given their numbers by kind.
+
+        A mapper tells kinds apart if it has a function ``kind_of``.
+        """
+        return ()
+
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Turn the totals of all inputs into tables. It runs once, in the parent."""
         raise NotImplementedError(f"{type(self).__name__} needs a method finish")

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ class Answer:
     skipped: int = 0
     malformed: int = 0
     keys: dict[tuple[int | str, ...], list[int]] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
 
     @property
     def counted(self) -> int:
@@ -145,9 +147,11 @@ def _add(
     sums = [0 if record[name] == b"-" else number_of(record[name], 10**1000) for name in weights]
     if no_flow:
         answer.skipped += 1
+        answer.kinds[record.get("log-status", b"without a flow").decode()] += 1
     elif action != "all" and record["action"] != action.encode():
         known = record["action"] in (b"ACCEPT", b"REJECT", b"-")
         answer.skipped += known
+        answer.kinds["of another action"] += known
         answer.malformed += not known
     elif None in key or None in sums:
         answer.malformed += 1

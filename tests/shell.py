@@ -40,6 +40,7 @@ STATS_KEYS = [
     "splits",
     "kernel",
     "seconds",
+    "skipped_kinds",
     "mb_per_s",
 ]
 PHASES = {"plan", "map", "reduce", "finish", "write", "total"}

@@ -27,6 +27,7 @@ from mapreduce.jobs.flowlogs.records import (
 
 TAGS: Final = "tag2count.csv"
 TAGGED: Final = Question()
+_LOST: Final = "AWS could not capture all flows there, so the real numbers are higher"
 _NO_LOOKUP: Final = "; no tags, because there is no lookup"
 
 Key = TypeVar("Key")
@@ -95,6 +96,12 @@ class FlowLogs(Job):
         form = find_form(name, first_line, self.layout)
         form.layout.checked(name, self.question.needed)
         return mapper_of(form, self.question)
+
+    def notes_on_skipped(self, kinds: Mapping[str, int], /) -> Sequence[str]:
+        """Say how many records tell that AWS has lost flows."""
+        lost = kinds.get("SKIPDATA", 0)
+        records = "1 record is" if lost == 1 else f"{lost:,} records are"
+        return [f"{records} SKIPDATA: {_LOST}"] if lost else []
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return the measures of each tag and of each key; both tables sum to the same totals."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias, cast
 
 from mapreduce import SKIPPED, Combiner, Drained, FieldMapper, Tally
 from mapreduce.jobs.flowlogs.forms import Form
 from mapreduce.jobs.flowlogs.layout import field_name
 from mapreduce.jobs.flowlogs.rewriting import Rewriter
+
+if TYPE_CHECKING:
+    from mapreduce.jobs.flowlogs.records import Judge
 
 _END: Final = b"\r\n"
 """The end of a rewritten line: the kernel drops this ``\\r`` but keeps one that ends a value."""
@@ -35,6 +38,10 @@ class RecordMapper(FieldMapper):
     """
 
     rewriter: Rewriter | None = None
+
+    def kind_of(self, key: bytes, /) -> str:
+        """Return why a record is skipped; ``judge`` knows it."""
+        return cast("Judge", self.judge).kind_of(key)
 
     def start(self) -> Combiner:
         fields = super().start()

@@ -143,6 +143,13 @@ class Judge:
                 return f"{name} {excerpt(values[name])} is not 0 to {largest}{told}"
         return None
 
+    def kind_of(self, key: bytes, /) -> str:
+        """Return why a record is skipped: its log-status or its action; nothing for a header."""
+        values = dict(zip(self.names, key.split(b" "), strict=True))
+        if self._is_no_flow(values):
+            return values[LOG_STATUS].decode() if self.status == LOG_STATUS else "without a flow"
+        return "" if header_names(key) else "of another action"
+
     def _is_no_flow(self, values: dict[str, bytes]) -> bool:
         if self.status is None:
             return all(values[name] == b"-" for name in self.names[: self.by])

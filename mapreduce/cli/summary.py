@@ -18,11 +18,13 @@ def summary(result: Result) -> Iterator[str]:
     for note in result.notes:
         yield f"note: {printable(note)}"
     missing = f", {kernel.MISSING}" if kernel.MISSING else ""
+    kinds = ", ".join(f"{n:,} {printable(kind)}" for kind, n in stats.skipped_kinds.items())
     workers = "1 process" if stats.workers == 1 else f"{stats.workers} processes"
     yield (
         f"{stats.lines:,} lines in {stats.seconds['total']:.2f} s "
         f"({stats.mb_per_s:,.0f} MB/s, {workers}, {stats.kernel} kernel{missing}): "
-        f"{stats.counted:,} counted, {stats.skipped:,} skipped, {stats.malformed:,} malformed"
+        f"{stats.counted:,} counted, {stats.skipped:,} skipped{f' ({kinds})' if kinds else ''}, "
+        f"{stats.malformed:,} malformed"
     )
     paths = [printable(str(path)) for path in result.written] or ["standard output"]
     for path, table in zip(paths, result.tables, strict=True):

@@ -8,13 +8,14 @@ each key once, and not once for each split.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from mapreduce.errors import UsageError
 from mapreduce.kernel.pace import PYTHON, Pace
 from mapreduce.reducing.measures import Measure
+from mapreduce.reducing.partial import NO_KINDS
 from mapreduce.reducing.totals import Totals
 
 
@@ -62,12 +63,15 @@ class Drained(NamedTuple):
 
     ``counted`` is the number of lines in ``totals``. ``skipped`` is the number of skipped lines
     that no tally has reported. ``notes`` are sentences for the user about the result.
+    ``kinds`` are the numbers of skipped lines by their kind, reported by tallies or not; lines of
+    no particular kind are left out.
     """
 
     totals: Totals
     counted: int
     skipped: int = 0
     notes: frozenset[str] = frozenset()
+    kinds: Mapping[str, int] = NO_KINDS
 
 
 class Combiner(Protocol):

@@ -12,7 +12,7 @@ from mapreduce.formats.format import Block, drop_header
 from mapreduce.formats.records import STAND_IN, joined_blocks
 from mapreduce.mapping.mapper import Combiner, LineFailedError, Mapper, Tally
 from mapreduce.options import BLOCK, MAX_KEYS, MAX_LINE, Tick
-from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.partial import Partial, add_kinds
 from mapreduce.reducing.totals import EMPTY
 from mapreduce.splits.split import Batch, Split
 
@@ -72,6 +72,7 @@ def map_splits(
             counted=total.counted + drained.counted,
             notes=total.notes | drained.notes,
             skipped=total.skipped + drained.skipped,
+            kinds=add_kinds(total.kinds, drained.kinds),
         )
     _idle.update({(settings.run, mapper): combiner for mapper, combiner in combiners.items()})
     return total

@@ -11,8 +11,9 @@ class Stats(NamedTuple):
 
     ``bytes`` and ``lines`` are those of the inputs. ``workers`` is the number of processes that
     counted; 1 means the parent alone. ``seconds`` has ``total`` and the phases ``plan``, ``map``
-    (including merges that overlap it), ``reduce``, ``finish`` and ``write``. ``mb_per_s`` is
-    10^6 bytes of input per second of the total.
+    (including merges that overlap it), ``reduce``, ``finish`` and ``write``. ``skipped_kinds`` has
+    the skipped lines by kind, as far as the job tells kinds apart. ``mb_per_s`` is 10^6 bytes of
+    input per second of the total.
 
     A file of figures is written together with the tables: there, ``write`` and ``total`` end when
     the tables are written but not yet renamed.
@@ -29,6 +30,7 @@ class Stats(NamedTuple):
     splits: int
     kernel: str
     seconds: dict[str, float]
+    skipped_kinds: dict[str, int]
 
     @property
     def mb_per_s(self) -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from mapreduce.backends.backend import Backend, Handle, progress_of
 from mapreduce.errors import LimitError
-from mapreduce.reducing.partial import Partial
+from mapreduce.reducing.partial import Partial, add_kinds
 from mapreduce.reducing.totals import EMPTY
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def merge(left: Partial, right: Partial, wanted: int) -> Partial:
         malformed=left.malformed + right.malformed,
         rejects=tuple(sorted(left.rejects + right.rejects, key=_place)[:wanted]),
         notes=left.notes | right.notes,
+        kinds=add_kinds(left.kinds, right.kinds),
     )
 
 

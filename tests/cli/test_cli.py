@@ -53,7 +53,7 @@ def test_the_summary_says_on_stderr_what_was_found_and_written(shell: Shell) -> 
     summary, tags, pairs = done.stderr.splitlines()
     assert re.fullmatch(
         rf"6 lines in \d+\.\d\d s \([\d,]+ MB/s, 1 process, {kernel.NAME} kernel\): "
-        "4 counted, 2 skipped, 0 malformed",
+        r"4 counted, 2 skipped \(1 NODATA\), 0 malformed",
         summary,
     )
     assert tags == "out/tag2count.csv: 1 tags, 1 records untagged"
@@ -281,7 +281,7 @@ def test_malformed_lines_are_shown_with_file_offset_and_reason_but_no_more_than_
     reason = "1 fields where 14 are expected: junk (and 7 more like this)"
     assert places[2] == f"{third}: {reason}"
     assert lines[3] == "malformed: ... and 2 more lines"
-    assert "4 counted, 2 skipped, 12 malformed" in lines[4]
+    assert "4 counted, 2 skipped (1 NODATA), 12 malformed" in lines[4]
     assert shell.made() == TABLES
 
 

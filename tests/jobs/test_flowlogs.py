@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from promises import becomes, promise
+from promises import becomes, change, promise
 
 from mapreduce import SKIPPED, Result, Totals, UsageError, run
 from mapreduce.jobs.flowlogs.job import FlowLogs, flowlogs
 from mapreduce.jobs.flowlogs.layout import DEFAULT, KNOWN
 from mapreduce.jobs.flowlogs.lookup import Pair
 from mapreduce.jobs.flowlogs.records import Question, judge_of
+from mapreduce.kernel.pace import Pace
 from mapreduce.outputs.table import Row
 from mapreduce.reducing.totals import EMPTY
 
@@ -312,3 +313,29 @@ def test_the_help_and_the_error_of_by_name_all_fields() -> None:
         flowlogs(by="Dst")
     for text in (by, str(caught.value)):
         assert [name for name in KNOWN if not re.search(rf"[ ,]{name}(,|[.]?$)", text)] == []
+
+
+@promise(
+    "NODATA and SKIPDATA are separate figures, and a note says that SKIPDATA is lost",
+    broken_by=change(
+        "mapreduce.mapping.counting:TableCombiner._note_kinds",
+        "self._kinds[kind] += lines",
+        "self._kinds[kind] += 1",
+    ),
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nodata_and_skipdata_are_separate_figures_and_a_note_says_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr("mapreduce.splits.plan.pace_of", lambda _mapper: Pace(1, 512 << 20))
+    log = tmp_path / "flows.log"
+    empty = [record("-", "-", end=end) for end in ("NODATA", "SKIPDATA", "NODATA", "OK")]
+    log.write_bytes(b"\n".join([*empty, record(443, 6), b"", record(22, 6, end="SKIPDATA")] * 50))
+    result = run(FlowLogs(TAGS), [log], workers=workers, split_size=1000)
+    stats = result.stats
+    assert stats.workers == workers
+    assert stats.skipped_kinds == {"NODATA": 100, "SKIPDATA": 100}
+    assert (stats.counted, stats.skipped, stats.malformed) == (50, 250, 50)
+    (note,) = result.notes
+    assert note.startswith("100 records are SKIPDATA: AWS could not capture all flows")
+    assert count(tmp_path, [record(443, 6), record("-", "-", end="NODATA")]).notes == []

@@ -178,6 +178,7 @@ def test_any_question_to_a_log_of_any_form_is_answered_as_the_oracle_does(
     stats = found.stats
     figures = (stats.lines, stats.counted, stats.skipped, stats.malformed)
     assert figures == (expected.lines, expected.counted, expected.skipped, expected.malformed)
+    assert stats.skipped_kinds == +expected.kinds
     assert len(found.rejects) == min(10, expected.malformed)
     if {"dstport", "protocol"} <= set(by):
         totals = [sum(column) for column in zip(*expected.keys.values(), strict=True)]
@@ -407,6 +408,7 @@ def test_what_is_skipped_needs_no_room_among_the_keys(
         found = run(job, write_logs(log), max_keys=1, block_size=block_size)
         assert list(found.tables[0].rows) == [("10.0.0.2", 1, 7)]
         assert (found.stats.counted, found.stats.skipped) == (1, 121)
+        assert found.stats.skipped_kinds == {"of another action": 120}
 
 
 def test_quotes_are_kept_but_for_those_around_a_value_of_csv(write_logs: WriteLogs) -> None:

@@ -36,7 +36,7 @@ def words(line: bytes) -> Iterator[bytes]:
 
 def drained(combiner: Combiner) -> tuple[Counter[bytes], int]:
     """Return the counts and the number of counted lines."""
-    totals, counted, skipped, _notes = combiner.drain()
+    totals, counted, skipped, _notes = combiner.drain()[:4]
     assert skipped == 0
     return unpack(totals), counted
 
