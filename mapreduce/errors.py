@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -135,6 +135,21 @@ class JobError(MapReduceError):
     """The job returned something other than it declared; nothing was written."""
 
 
+class ReturnError(TypeError):
+    """A ``function`` of the job returned what it must not return."""
+
+    def __init__(self, text: str, function: Callable[..., object]) -> None:
+        super().__init__(text)
+        self.function = function
+
+    @property
+    def place(self) -> str:
+        """Where the function begins, in words; empty if it is not written in Python."""
+        function = getattr(self.function, "func", self.function)  # of a functools.partial
+        code = getattr(function, "__code__", None)
+        return f" in {code.co_filename}, line {code.co_firstlineno}" if code else ""
+
+
 class TaskError(MapReduceError):
     """The code of the job raised an exception; the text names the file and line of that code.
 
@@ -147,8 +162,10 @@ class TaskError(MapReduceError):
         """Return the error for a job's exception; ``where`` is the file and byte of the data."""
         lines = traceback.format_exception_only(error)
         summary = next(line for line in lines if not line.startswith(" ")).strip()
+        summary = str(error) if isinstance(error, ReturnError) else summary
         line = _job_line(traceback.extract_tb(error.__traceback__))
         code = f" in {line.filename}, line {line.lineno}" if line else ""
+        code = error.place if isinstance(error, ReturnError) else code
         failure = cls(f"{where}: the job failed{code}: {_without_module(summary, error)}")
         trace = "".join(traceback.format_exception(error)).rstrip()
         failure.add_note(_without_module(trace, error))

@@ -49,5 +49,6 @@ class KeyCount(Job):
         several = self.mapper.key_columns > 1
         separator = self.mapper.key_separator if several else None
         rows = totals.rows(split_at=separator, top=self.top)
+        keys = "key" if len(totals) == 1 else "keys"
         cut = f" of {len(totals):,}" if len(rows) < len(totals) else ""
-        return [Table(self.output, self.header, rows, note=f"{len(rows):,}{cut} keys")]
+        return [Table(self.output, self.header, rows, note=f"{len(rows):,}{cut} {keys}")]

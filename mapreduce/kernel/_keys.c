@@ -29,16 +29,23 @@ KeyTable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 /* ---- Lists of keys ---- */
 
 /* Return a new reference to a list that no other thread can change while this one holds the GIL; where
- * there is no GIL, this is a copy, with tuples instead of the lists in it. */
+ * there is no GIL, this is a copy, with tuples instead of the lists in it; NULL with an exception if
+ * there is a tuple that is no key. */
 static PyObject *
-own_list(PyObject *list)
+own_list(PyObject *list, unsigned columns)
 {
 #ifndef Py_GIL_DISABLED
+    (void)columns;
     return Py_NewRef(list);
 #else
     PyObject *own = PyList_GetSlice(list, 0, PY_SSIZE_T_MAX);
     for (Py_ssize_t i = 0; own != NULL && i < PyList_Size(own); i++) {
         PyObject *item = PyList_GetItem(own, i);
+        if (PyTuple_CheckExact(item) && columns == 0) {
+            PyErr_Format(PyExc_TypeError, "item %zd is neither bytes nor None nor a list of bytes", i);
+            Py_CLEAR(own);
+            break;
+        }
         if (!PyList_CheckExact(item))
             continue;
         item = PyList_AsTuple(item);
@@ -81,6 +88,17 @@ are_bytes(PyObject *object, Py_ssize_t size, int are_columns)
     return 1;
 }
 
+/* Return whether an item is a list of keys. Without a GIL, own_list has made tuples of lists. */
+static inline int
+is_several(PyObject *item)
+{
+#ifndef Py_GIL_DISABLED
+    return PyList_CheckExact(item);
+#else
+    return PyTuple_CheckExact(item);
+#endif
+}
+
 /* Return the number of keys that an item stands for; -1 if it is not what it must be. */
 static inline Py_ssize_t
 keys_in(PyObject *item, unsigned columns)
@@ -90,6 +108,8 @@ keys_in(PyObject *item, unsigned columns)
     if (columns == 0 && item == Py_None)
         return 0;
     Py_ssize_t size = size_of(item);
+    if (columns ? !PyTuple_CheckExact(item) : !is_several(item))
+        return -1;
     if (columns == 1 || size < 0 || (columns && size != (Py_ssize_t)columns))
         return -1;
     return !are_bytes(item, size, columns > 1) ? -1 : columns ? 1 : size;
@@ -201,7 +221,7 @@ KeyTable_add(PyObject *object, PyObject *args)
     int tell_fresh;
     if (!PyArg_ParseTuple(args, "O!Ip", &PyList_Type, &found, &columns, &tell_fresh))
         return NULL;
-    PyObject *own = own_list(found), *result = NULL;
+    PyObject *own = own_list(found, columns), *result = NULL;
     Counting *self = own ? take_table(object) : NULL;
     if (self != NULL) {
         result = add_list((KeyTable *)object, own, columns, tell_fresh);

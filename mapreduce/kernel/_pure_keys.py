@@ -34,11 +34,11 @@ class KeyTable:
     def add(self, found: list[Any], columns: int = 0, fresh: bool = True, /) -> Added:
         r"""Count what was found in lines, an item for each line.
 
-        An item is ``bytes``, which is one key; a list or a tuple of keys; or ``None``, which is no
-        key. With 1 ``columns``, every item must be ``bytes``. With more, it must be a tuple of so
-        many bytes without a line feed; they become one key with ``\n`` between them. New keys are
-        listed only with ``fresh``. Raises ``TypeError`` for any other item, before anything is
-        counted, and ``InputError`` for a key of more than ``LONGEST_KEY`` bytes.
+        An item is ``bytes``, which is one key; a list of keys; or ``None``, which is no key. With 1
+        ``columns``, every item must be ``bytes``. With more, it must be a tuple of so many bytes
+        without a line feed; they become one key with ``\n`` between them. New keys are listed only
+        with ``fresh``. Raises ``TypeError`` for any other item, before anything is counted, and
+        ``InputError`` for a key of more than ``LONGEST_KEY`` bytes.
         """
         keys = [_keys_of(item, columns) for item in found]
         if None in keys:
@@ -82,7 +82,8 @@ def _keys_of(item: Any, columns: int) -> Sequence[bytes] | None:
         return (item,)
     if columns == 0 and item is None:
         return ()
-    if type(item) not in (list, tuple) or any(type(each) is not bytes for each in item):
+    kind = tuple if columns else list
+    if type(item) is not kind or any(type(each) is not bytes for each in item):
         return None
     if columns == 0:
         return cast("Sequence[bytes]", item)

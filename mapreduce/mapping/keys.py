@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from mapreduce import kernel
+from mapreduce.errors import ReturnError
 from mapreduce.kernel import SEPARATOR, Scan
 from mapreduce.mapping.mapper import (
     SKIPPED,
@@ -113,17 +114,24 @@ class KeyMapping:
         return mapped
 
     def _checked(self, mapped: object) -> bytes | Verdict:
-        """Return what the function has returned, as one key. Raises ``TypeError`` for no key."""
+        """Return what the function has returned, as one key. Raises ``ReturnError`` for no key."""
         columns = self._map.columns
-        if mapped is SKIPPED or (columns == 1 and type(mapped) is bytes):
+        if mapped is None or mapped is SKIPPED:
+            return SKIPPED
+        if columns == 1 and type(mapped) is bytes:
             return mapped
         values = mapped if isinstance(mapped, tuple) else ()
         if len(values) == columns and all(type(value) is bytes for value in values):
             if columns == 1 or not any(SEPARATOR in value for value in values):
                 return SEPARATOR.join(values)
-            raise TypeError(f"map_key returned {mapped!r:.60}: a column has a line feed")
+            text = f"the function returned {mapped!r:.60}: a column has a line feed"
+            raise ReturnError(text, self._map.function)
         wanted = f"a tuple of {columns} bytes" if columns > 1 else "bytes"
-        raise TypeError(f"map_key returned {mapped!r:.60}, and must return {wanted} or SKIPPED")
+        hint = " (each column of the result needs a title)" if values else ""
+        raise ReturnError(
+            f"the function returned {mapped!r:.60}, and must return {wanted} or SKIPPED{hint}",
+            self._map.function,
+        )
 
 
 class Refused(NamedTuple):

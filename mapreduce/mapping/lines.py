@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mapreduce.errors import ReturnError
+from mapreduce.kernel import SEPARATOR
 from mapreduce.mapping.keys import KeyCounter, KeyFailedError, KeyMap, KeyMapping, MapKey, Refused
 from mapreduce.mapping.mapper import (
     SKIPPED,
@@ -37,6 +39,9 @@ class LineMapper(Mapper):
     line; ``Malformed`` that the function raises refuses it. With ``measures`` it returns a list of
     tuples of a key and one value for each measure.
 
+    With several ``columns`` it returns one key, a tuple of so many bytes without a line feed, or
+    ``None``.
+
     ``map_key`` is called once for each distinct key. It returns the key to count, or ``SKIPPED``,
     or it raises ``Malformed``. Without measures a line then has at most one key. Both functions may
     be called more than once for the same line or key.
@@ -45,6 +50,22 @@ class LineMapper(Mapper):
     map_line: Callable[[bytes], Any]
     measures: tuple[Measure, ...] = ()
     map_key: MapKey | None = None
+    columns: int = 1
+    key_separator = SEPARATOR
+
+    def __post_init__(self) -> None:
+        for measure in self.measures:
+            if not isinstance(measure, Measure):
+                raise TypeError(
+                    f"measures holds {measure!r:.60}: write an instance, like Largest()"
+                )
+        if self.columns < 1 or (self.columns > 1 and (self.measures or self.map_key)):
+            raise ValueError("a key has 1 column, or more if there are no measures and no map_key")
+
+    @property
+    def key_columns(self) -> int:  # type: ignore[override]
+        """The number of columns of a key."""
+        return self.columns
 
     def start(self) -> Combiner:
         return ValueCombiner(self) if self.measures else LineCombiner(self)
@@ -56,6 +77,7 @@ class LineCombiner:
     def __init__(self, mapper: LineMapper) -> None:
         self._map_line = mapper.map_line
         self._maps_keys = mapper.map_key is not None
+        self._columns = mapper.columns if mapper.columns > 1 else int(self._maps_keys)
         self._counter = KeyCounter(KeyMap(mapper.map_key) if mapper.map_key else None)
         self._lists = self._maps_keys  # the kernel cannot count what the function returns as it is
 
@@ -111,21 +133,22 @@ class LineCombiner:
         """Return what the function has returned, with a list instead of any iterator."""
         if type(item) not in PLAIN:
             if not isinstance(item, Iterable):
-                raise TypeError(_no_keys(item))
+                raise ReturnError(_no_keys(item), self._map_line)
             item, self._lists = list(item), True
         if not self._maps_keys or type(item) not in (list, tuple):
             return item
         if len(item) > 1:
-            raise TypeError(
-                f"{item!r:.60} is more than one key, and map_key takes one of each line"
+            raise ReturnError(
+                f"{item!r:.60} is more than one key, and map_key takes one of each line",
+                self._map_line,
             )
         return item[0] if item else None
 
     def _add(self, found: list[Any], block: memoryview) -> Refused | None:
         """Count the keys of lines; return ``None``, and count nothing, if they are not keys."""
-        keys = [key for key in found if key is not None] if self._maps_keys else found
+        keys = [key for key in found if key is not None] if self._columns else found
         try:
-            return self._counter.add(keys, 1 if self._maps_keys else 0)
+            return self._counter.add(keys, self._columns)
         except TypeError:
             return None
         except KeyFailedError as error:
@@ -143,9 +166,12 @@ class LineCombiner:
     def _blame_line(self, found: list[Any], block: memoryview) -> Refused:
         """Raise ``LineFailedError`` for the first line whose keys are not what they must be."""
         for number, item in enumerate(found):
-            for key in item if isinstance(item, list | tuple) else [item]:
-                if problem := (key is not None or item is not None) and wrong_key(key, 0):
-                    raise LineFailedError(_offsets(block)[number], TypeError(problem))
+            for key in item if isinstance(item, list) else [item]:
+                if key is None and item is None:
+                    continue
+                if problem := wrong_key(key, 0, self._columns):
+                    error = ReturnError(problem, self._map_line)
+                    raise LineFailedError(_offsets(block)[number], error)
         raise AssertionError("the kernel has refused keys that are right")
 
 
@@ -196,7 +222,7 @@ class ValueCombiner:
         if found is None:
             return []
         if not isinstance(found, Iterable):
-            raise TypeError(_no_keys(found))
+            raise ReturnError(_no_keys(found), self._mapper.map_line)
         keys = list(found)
         if self._mapping is None:
             return keys
@@ -230,11 +256,13 @@ class ValueCombiner:
             with suppress(Malformed):
                 for each in self._keys_of(line):
                     if problem := wrong_key(each, len(self._mapper.measures)):
-                        raise LineFailedError(offset, TypeError(problem))
+                        raise LineFailedError(offset, ReturnError(problem, self._mapper.map_line))
 
 
-def wrong_key(found: object, measures: int) -> str:
+def wrong_key(found: object, measures: int, columns: int = 1) -> str:
     """Return what is wrong with a key that a line function has returned; empty if nothing is."""
+    if columns > 1:
+        return _wrong_columns(found, columns)
     if measures and not (isinstance(found, tuple) and len(found) == 1 + measures):
         return (
             f"with {measures} measure{'s' if measures > 1 else ''} the function returns a list of "
@@ -244,11 +272,22 @@ def wrong_key(found: object, measures: int) -> str:
     if type(key) is bytes:
         return ""
     if isinstance(key, tuple):
-        return f"the key {key!r:.60} is a tuple: only a mapper that has measures takes tuples"
+        return (
+            f"the key {key!r:.60} is a tuple: a list holds several keys; for a key of "
+            f"{len(key)} columns write LineMapper(..., columns={len(key)})"
+        )
     return (
         f"the key {key!r:.60} is {type(key).__name__}, and keys are bytes: return a list of them, "
         "such as [line[:3]], and encode text with .encode()"
     )
+
+
+def _wrong_columns(key: object, columns: int) -> str:
+    values = key if isinstance(key, tuple) else ()
+    is_right = len(values) == columns and all(type(one) is bytes for one in values)
+    if is_right and not any(SEPARATOR in one for one in values):
+        return ""
+    return f"the key {key!r:.60} is no tuple of {columns} bytes without line feeds"
 
 
 def _no_keys(returned: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from mapreduce.kernel.json_lines import JsonLines, unescape
 from mapreduce.kernel.json_path import parse_path
@@ -56,27 +56,32 @@ def iso_hour(value: bytes) -> bytes:
     return b"%b-%02d-%bT%b" % (year, _MONTHS[month], day, hour)
 
 
+def names_of(summed: int | str | Sequence[Any]) -> tuple[Any, ...]:
+    """Return names or numbers as a tuple; a single one need not be in a list."""
+    return (summed,) if isinstance(summed, int | str) else tuple(summed)
+
+
 def access_log(
-    *by: int | str, summed: Sequence[int | str] = (), width: int | None = None
+    *by: int | str, summed: int | str | Sequence[int | str] = (), width: int | None = None
 ) -> ShapeMapper:
     """Count the lines of an access log of Apache or nginx, in the common or the combined format.
 
     The names are those of ``ACCESS``: host, time, path, status, bytes, ...
     """
     named, shows = tuple(ACCESS.items()), tuple(iso_hour if one == "hour" else None for one in by)
-    return ShapeMapper(AccessLog(), by, tuple(summed), width, named=named, shows=shows)
+    return ShapeMapper(AccessLog(), by, names_of(summed), width, named=named, shows=shows)
 
 
 def blank_fields(
-    *by: int | str, summed: Sequence[int | str] = (), width: int | None = None
+    *by: int | str, summed: int | str | Sequence[int | str] = (), width: int | None = None
 ) -> ShapeMapper:
     """Count lines by the numbers of fields between runs of blanks and tabs, as awk reads them."""
-    return ShapeMapper(Blanks(), by, tuple(summed), width)
+    return ShapeMapper(Blanks(), by, names_of(summed), width)
 
 
 def csv_lines(
     *by: int | str,
-    summed: Sequence[int | str] = (),
+    summed: int | str | Sequence[int | str] = (),
     delimiter: bytes = b",",
     header: bool = True,
     width: int | None = None,
@@ -88,25 +93,25 @@ def csv_lines(
     process then reads a file from its beginning to its end.
     """
     shape = Quoted(delimiter)
-    return ShapeMapper(shape, by, tuple(summed), width, header, multiline=multiline)
+    return ShapeMapper(shape, by, names_of(summed), width, header, multiline=multiline)
 
 
 def delimited_lines(
     *by: int | str,
-    summed: Sequence[int | str] = (),
+    summed: int | str | Sequence[int | str] = (),
     delimiter: bytes = b" ",
     header: bool = True,
     width: int | None = None,
 ) -> ShapeMapper:
     """Count lines of fields between a delimiter of one byte or more; quotes mean nothing."""
-    return ShapeMapper(Plain(delimiter), by, tuple(summed), width, header)
+    return ShapeMapper(Plain(delimiter), by, names_of(summed), width, header)
 
 
-def json_lines(*by: str, summed: Sequence[str] = ()) -> ShapeMapper:
+def json_lines(*by: str, summed: str | Sequence[str] = ()) -> ShapeMapper:
     """Count lines of JSON by the values at paths such as ``http.status`` or ``tags[0]``."""
-    paths = tuple(dict.fromkeys((*by, *summed)))
+    paths = tuple(dict.fromkeys((*by, *names_of(summed))))
     named = tuple((path, number) for number, path in enumerate(paths, start=1))
     shape = JsonLines(tuple(map(parse_path, paths)))
-    sums = tuple(Sum(path, (*ABSENT, b"null")) for path in summed)
+    sums = tuple(Sum(path, (*ABSENT, b"null")) for path in names_of(summed))
     shows = (unescape,) * len(by)
-    return ShapeMapper(shape, by, tuple(summed), named=named, measures=sums, shows=shows)
+    return ShapeMapper(shape, by, names_of(summed), named=named, measures=sums, shows=shows)

@@ -28,9 +28,7 @@ KEYS = st.one_of(
     st.binary(max_size=40),
     st.integers(0, 3000).map(lambda length: b"long" * length),
 )
-ITEMS = st.one_of(
-    KEYS, st.none(), st.lists(KEYS, max_size=4), st.lists(KEYS, max_size=4).map(tuple)
-)
+ITEMS = st.one_of(KEYS, st.none(), st.lists(KEYS, max_size=4))
 
 
 def keys_of(item: Any) -> list[bytes]:

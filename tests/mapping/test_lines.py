@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import lines_of
 
-from mapreduce import SKIPPED, Largest, LineMapper, Malformed, Measure
+from mapreduce import SKIPPED, KeyCount, Largest, LineMapper, Malformed, Measure, run
+from mapreduce.errors import TaskError
 from mapreduce.mapping.mapper import Combiner, LineFailedError
 
 WORDS = st.sampled_from([b"a", b"b", b"", b"\r", b"bad", b"\xff", b"\0"])
@@ -116,7 +119,11 @@ def lists(line: bytes) -> Any:
         (number, (Largest(),), "the function returned 1, and must return a key or a list of keys;"),
         (bytes.decode, (), "the key 'x' is str, and keys are bytes: return a list of them"),
         (text, (), "the key 'x' is str, and keys are bytes: return a list of them"),
-        (pairs, (), "the key (b'x', 1) is a tuple: only a mapper that has measures takes tuples"),
+        (
+            pairs,
+            (),
+            "the key (b'x', 1) is a tuple: a list holds several keys; for a key of 2 columns write",
+        ),
         (lists, (), "the key [b'x'] is list, and keys are bytes"),
         (bare, (Largest(),), "with 1 measure the function returns a list of tuples of a key and 1"),
         (pairs, (Largest(), Largest()), "with 2 measures the function returns a list of tuples"),
@@ -150,7 +157,7 @@ def test_an_error_of_a_measure_is_its_own() -> None:
         combiner.map_block(memoryview(b"x\nx\n"), 0)
 
 
-RETURNED = [[b"a", b"b"], (b"a", b"b"), {b"a": 0, b"b": 0}, {b"a", b"b"}]
+RETURNED = [[b"a", b"b"], {b"a": 0, b"b": 0}, {b"a", b"b"}]
 
 
 @pytest.mark.parametrize("returned", RETURNED, ids=lambda found: type(found).__name__)
@@ -257,3 +264,31 @@ def test_a_line_with_two_keys_cannot_be_mapped() -> None:
     with pytest.raises(LineFailedError, match="more than one key") as caught:
         combiner.map_block(memoryview(b"a\na b\n"), 0)
     assert caught.value.offset == 2
+
+
+def host_and_level(line: bytes) -> tuple[bytes, bytes] | None:
+    host, _, level = line.partition(b" ")
+    return (host, level) if level else None
+
+
+def test_a_key_of_several_columns_is_a_tuple(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"a x\nb y\na x\nlonely\n\n")
+    job = KeyCount(LineMapper(host_and_level, columns=2), "x.csv", ("Host", "Level", "Count"))
+    result = run(job, tmp_path / "log")
+    assert list(result.tables[0].rows) == [("a", "x", 2), ("b", "y", 1)]
+    assert (result.stats.counted, result.stats.skipped) == (3, 2)
+
+
+def one_column(line: bytes) -> bytes:
+    return line
+
+
+def test_what_a_function_must_not_return_is_told_with_the_place_of_the_function(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "log").write_bytes(b"a x\n")
+    job = KeyCount(LineMapper(one_column, columns=2), "x.csv", ("Host", "Level", "Count"))
+    line = one_column.__code__.co_firstlineno
+    place = f"{re.escape(__file__)}, line {line}: the key b'a x' is no tuple of 2 bytes"
+    with pytest.raises(TaskError, match=place):
+        run(job, tmp_path / "log")

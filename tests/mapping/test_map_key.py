@@ -86,10 +86,9 @@ def test_mapped_keys_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("returned", "columns", "message"),
     [
-        ("a", 1, "map_key returned 'a', and must return bytes or SKIPPED"),
-        (None, 1, "map_key returned None, and must return bytes or SKIPPED"),
+        ("a", 1, "the function returned 'a', and must return bytes or SKIPPED"),
         ((b"a", b"b"), 1, "and must return bytes or SKIPPED"),
-        (b"a", 2, "map_key returned b'a', and must return a tuple of 2 bytes or SKIPPED"),
+        (b"a", 2, "the function returned b'a', and must return a tuple of 2 bytes or SKIPPED"),
         ((b"a",), 2, "and must return a tuple of 2 bytes or SKIPPED"),
         ((b"a", "b"), 2, "and must return a tuple of 2 bytes or SKIPPED"),
         ((b"a", b"b\n"), 2, "a column has a line feed"),

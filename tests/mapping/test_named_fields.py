@@ -431,7 +431,7 @@ def test_a_name_that_a_shape_does_not_have_is_refused_with_those_that_it_has() -
         with pytest.raises(ValueError, match="choose 1 to 64 fields to count by, not 65"):
             many(*["a"] * 65)
         with pytest.raises(ValueError, match="choose at most 8 fields to sum, not 9"):
-            many("a", summed="abcdefghi")
+            many("a", summed=[*"abcdefghi"])
         with pytest.raises(ValueError, match="lines may have 1 to 1000000 fields"):
             many("a", width=0)
 
