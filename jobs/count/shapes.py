@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,6 +12,8 @@ from mapreduce import FieldMapper, Mapper, Sum, UsageError, named
 from mapreduce.jobs.count.fields import parse_by, parse_delimiter, parse_fields, without_quotes
 
 Names = tuple[int | str, ...]
+_WIDE_CLASS: Final = re.compile(r"(?<!\\)\[\^?\]?(?:[^\]\\]|\\.)*[^\x00-\x7f]")
+"""The beginning of a bracketed set of a pattern, up to a letter that is not ASCII."""
 FIXED: Final = ("blanks", "access_log", "json", "words", "regex")
 """Shapes of lines in which no delimiter can be chosen, and the first line is no header."""
 DELIMITERS: Final = {"": b" ", "csv": b",", "tsv": b"\t"}
@@ -174,6 +177,11 @@ def _shape_mapper(question: Question) -> Mapper:
 def _regex_mapper(pattern: str, by: Names, summed: Names) -> Mapper:
     """Return the mapper of a regular expression; without names, by all its named groups, or all."""
     measures = tuple(Sum(str(one), (b"", b"-")) for one in summed)
+    if _WIDE_CLASS.search(pattern):
+        raise UsageError(
+            f"{named('regex', pattern)}: the pattern is matched with bytes, and a letter that is "
+            "not ASCII is several of them: write (?:ü|ö) and not [üö]"
+        )
     raw = pattern.encode("utf-8", "surrogateescape")
     try:
         mapper = mapreduce.RegexMapper(raw, by, summed, measures=measures)

@@ -82,3 +82,21 @@ def test_words_and_groups_are_those_of_python(lines: list[str]) -> None:
 def test_what_cannot_be_asked_is_refused(arguments: dict[str, object], fault: str) -> None:
     with pytest.raises(UsageError, match=fault):
         count(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_refused"),
+    [
+        ("([üö])", True),
+        (r"([^\]ü])", True),
+        ("[ab](ü)", False),
+        (r"\[(ü)", False),
+        ("(ü|ö)", False),
+    ],
+)
+def test_a_letter_of_several_bytes_in_a_set_is_refused(pattern: str, is_refused: bool) -> None:
+    if is_refused:
+        with pytest.raises(UsageError, match="is several of them"):
+            count(regex=pattern)
+    else:
+        assert count(regex=pattern).mapper.key_columns == 1
