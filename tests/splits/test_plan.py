@@ -150,7 +150,8 @@ def test_a_key_that_is_no_bytes_is_told_with_its_line_and_what_to_do(
     with pytest.raises(TaskError) as caught:
         run(job, path, workers=workers, split_size=100)
     message = str(caught.value)
-    assert message.startswith(f"{path}: byte 6: the job failed: TypeError: the key 'a' is str")
+    assert message.startswith(f"{path}: byte 6: the job failed in {__file__}, line ")
+    assert ": the key 'a' is str" in message
     assert "encode text with .encode()" in message
     assert "\n" not in message
 
