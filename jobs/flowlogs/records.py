@@ -36,6 +36,7 @@ MEASURES: Final = {"flows": "Count", "packets": "Packets", "bytes": "Bytes"}
 """The measures and the titles of their columns, in the order of the columns."""
 NUMBERS: Final = {"srcport": 65535, "dstport": 65535, "protocol": 255}
 """Fields of a key that must be numbers, and the largest number of each."""
+SRCPORT: Final = "srcport"
 MAX_BY: Final = 60
 """The most fields to count by; the kernel takes a few more, for log-status and action."""
 
@@ -51,11 +52,26 @@ _SURE_BESIDE: Final = {LOG_STATUS: "OK", ACTION: "(?:ACCEPT|REJECT)", "protocol"
 
 
 class Question(NamedTuple):
-    """What to count: by which fields, with which of ``MEASURES``, records of which action."""
+    """What to count: by which fields, with which of ``MEASURES``, records of which action.
+
+    With ``match_src``, the source port may tag a record, too.
+    """
 
     by: tuple[str, ...] = PAIR
     measures: tuple[str, ...] = ("flows",)
     action: Action = "all"
+    match_src: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The fields to count by, and those that are needed to tag the records."""
+        more = (SRCPORT,) if self.match_src and SRCPORT not in self.by else ()
+        return (*self.by, *more)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The fields that decide about the tag of a record."""
+        return (*PAIR, SRCPORT) if self.match_src else PAIR
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -66,7 +82,7 @@ class Question(NamedTuple):
     def needed(self) -> tuple[str, ...]:
         """The fields that a log must have."""
         filtered = () if self.action == "all" else (ACTION,)
-        return tuple(dict.fromkeys((*self.by, *self.weights, *filtered)))
+        return tuple(dict.fromkeys((*self.key, *self.weights, *filtered)))
 
     @property
     def is_tagged(self) -> bool:
@@ -110,11 +126,11 @@ def _action(text: str) -> Action:
 class Judge:
     """Decides by its key whether a record is counted, skipped or malformed.
 
-    ``names`` are the fields of the key; the first ``by`` of them are those to count by. ``status``
-    is the field that marks records without a flow. A key that looks like a header is malformed,
-    unless it is the key of the log's own header and ``skips_header`` is set. A key with a tab after
-    the ``last`` field of a line is malformed, too. In both cases the whole line is judged again
-    (see ``mapping``).
+    ``names`` are the fields of the key; the first ``by`` of them are those of the question.
+    ``status`` is the field that marks records without a flow. A key that looks like a header is
+    malformed, unless it is the key of the log's own header and ``skips_header`` is set. A key with
+    a tab after the ``last`` field of a line is malformed, too. In both cases the whole line is
+    judged again (see ``mapping``).
     """
 
     names: tuple[str, ...]
@@ -169,15 +185,15 @@ def judge_of(layout: Layout, question: Question) -> Judge:
     The log-status tells whether a record carries a flow. In a layout without it, a ``-`` does: in
     all fields to count by if a port or the protocol is among them, otherwise in another field.
     """
-    names = [*question.by]
+    names = [*question.key]
     if question.action != "all" and ACTION not in names:
         names.append(ACTION)
-    has_numbers = any(name in NUMBERS for name in question.by)
+    has_numbers = any(name in NUMBERS for name in question.key)
     tells = [LOG_STATUS] if has_numbers else [*_NO_FLOW]
     status = next((name for name in tells if name in layout.names), None)
     if status and status not in names:
         names.append(status)
-    by, skips_header = len(question.by), not question.weights
+    by, skips_header = len(question.key), not question.weights
     return Judge(tuple(names), by, status, question.action, skips_header, layout.names[-1])
 
 
