@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from mapreduce import FieldMapper, Job, Table, Totals, UsageError, named
 from mapreduce.jobs.flowlogs.deliveries import ANY_LOG, DeliverySelector, parse_selection
@@ -18,6 +18,9 @@ from mapreduce.jobs.flowlogs.lookup import OnConflict, Pair, read_lookup
 from mapreduce.jobs.flowlogs.records import Question, mapper_of, parse_question
 from mapreduce.jobs.flowlogs.tables import TAGS, make_tables
 
+if TYPE_CHECKING:
+    from mapreduce.jobs.flowlogs.lookup_rules import Rule
+
 TAGGED: Final = Question()
 _LOST: Final = "AWS could not capture all flows there, so the real numbers are higher"
 
@@ -26,6 +29,7 @@ _LOST: Final = "AWS could not capture all flows there, so the real numbers are h
 class FlowLogs(Job):
     """Counts flow logs; ``tags`` maps each (dstport, protocol number) to its tag.
 
+    ``rules`` has the tags of port ranges and wildcards, for pairs that are not in ``tags``.
     Without a lookup, ``tags`` is ``None``, and there is no table of tags. ``layout`` is the layout
     of logs without a header. ``on_conflict`` says how the tags were read. With ``tag_column``, the
     table of the keys has a column for the tag.
@@ -38,6 +42,7 @@ class FlowLogs(Job):
     selector: DeliverySelector = ANY_LOG
     on_conflict: OnConflict = "error"
     tag_column: bool = False
+    rules: Sequence[Rule] = ()
     outputs: Sequence[str] = field(init=False)
     name: ClassVar[str] = "flowlogs"  # type: ignore[misc]
     remedy: ClassVar[str] = (  # type: ignore[misc]
@@ -95,8 +100,14 @@ class FlowLogs(Job):
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return the measures of each tag and of each key; both tables sum to the same totals."""
-        name, column = self.outputs[-1], self.tag_column
-        return make_tables(totals, self.question, self.tags, name, column=column)
+        return make_tables(
+            totals,
+            self.question,
+            self.tags,
+            self.outputs[-1],
+            rules=self.rules,
+            column=self.tag_column,
+        )
 
 
 def flowlogs(
@@ -152,7 +163,8 @@ def flowlogs(
     layout = _layout_for(question, _joined("log_format", log_format, " "))
     tags = None if lookup is None else read_lookup(lookup, on_conflict=on_conflict)
     side_inputs = () if lookup is None else (Path(lookup),)
-    return FlowLogs(tags, side_inputs, layout, question, selector, on_conflict, tag_column)
+    rules = () if tags is None else tags.rules
+    return FlowLogs(tags, side_inputs, layout, question, selector, on_conflict, tag_column, rules)
 
 
 def _layout_for(question: Question, log_format: str) -> Layout:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from heapq import nsmallest
 from operator import itemgetter
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from mapreduce import Row, Table, Totals
 from mapreduce.jobs.flowlogs.layout import PAIR
 from mapreduce.jobs.flowlogs.lookup import UNTAGGED, Pair
 from mapreduce.jobs.flowlogs.protocols import protocol_name
 from mapreduce.jobs.flowlogs.records import MEASURES, NUMBERS, Question
+
+if TYPE_CHECKING:
+    from mapreduce.jobs.flowlogs.lookup_rules import Rule
 
 TAGS: Final = "tag2count.csv"
 SHOWN: Final = 10
@@ -28,10 +31,17 @@ Values: TypeAlias = tuple[int | str, ...]
 
 
 def make_tables(
-    totals: Totals, question: Question, tags: Mapping[Pair, str] | None, name: str, *, column: bool
+    totals: Totals,
+    question: Question,
+    tags: Mapping[Pair, str] | None,
+    name: str,
+    *,
+    rules: Sequence[Rule] = (),
+    column: bool,
 ) -> Sequence[Table]:
     """Return the table of the tags, if there are tags, and that of the keys, named ``name``.
 
+    ``rules`` give tags to pairs that ``tags`` does not have.
     With ``column``, the table of the keys has a column for the tag. All tables sum to the same
     totals.
     """
@@ -45,6 +55,8 @@ def make_tables(
     if question.key != ports:
         keys = [*map(itemgetter(*map(question.key.index, ports)), keys)]
     sums = _all_summed(keys, measured)
+    if rules:
+        tags = _with_rules(tags, rules, sums[0].keys(), match_src=question.match_src)
     tagged = _tagged(sums[0].keys(), tags, match_src=question.match_src)
     if column:
         by = (*by, "Tag")
@@ -95,6 +107,18 @@ def _all_summed(
     keys: Sequence[Values], measured: Sequence[Sequence[int]]
 ) -> list[dict[Values, int]]:
     return [_summed(keys, values) for values in measured]
+
+
+def _with_rules(
+    tags: Mapping[Pair, str], rules: Sequence[Rule], keys: Set[Values], *, match_src: bool
+) -> Mapping[Pair, str]:
+    """Return the tags, and those that rules give to other pairs of these keys."""
+    from mapreduce.jobs.flowlogs.lookup_rules import tags_of  # noqa: PLC0415 - few tables need it
+
+    pairs = {key[:2] for key in keys}
+    if match_src:
+        pairs |= {(key[2], key[1]) for key in keys}
+    return {**tags_of(cast(set[Pair], pairs) - tags.keys(), rules), **tags}
 
 
 def _tagged(

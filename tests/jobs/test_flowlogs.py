@@ -262,6 +262,29 @@ def test_the_lookup_names_a_protocol_in_any_way(tmp_path: Path, protocol: str) -
     ]
 
 
+@promise(
+    "Ranges and wildcards of a lookup give the pairs that were counted their tags",
+    broken_by=change("mapreduce.jobs.flowlogs.tables:make_tables", "_with_rules(...)", "tags"),
+)
+@pytest.mark.parametrize("by", ["dstport,protocol", "protocol,srcport,dstport"])
+def test_ranges_and_wildcards_of_the_lookup_give_tags(tmp_path: Path, by: str) -> None:
+    lookup, log = tmp_path / "lookup.csv", tmp_path / "flows.log"
+    lookup.write_text("dstport,protocol,tag\n443,tcp,web\n400-500,tcp,some\n*,udp,udp\n")
+    pairs = [(443, 6), (443, 6), (400, 6), (500, 6), (501, 6), (443, 17), (0, 17), (0, 1)]
+    log.write_bytes(b"".join(record(*pair, srcport=at) + b"\n" for at, pair in enumerate(pairs)))
+    result = run(flowlogs(lookup, by=by), [log], workers=1)
+    assert list(result.tables[0].rows) == [("some", 2), ("udp", 2), ("web", 2), ("Untagged", 2)]
+
+
+def test_a_range_of_the_lookup_tags_replies_by_their_source_port(tmp_path: Path) -> None:
+    lookup, log = tmp_path / "lookup.csv", tmp_path / "flows.log"
+    lookup.write_text("dstport,protocol,tag\n440-450,tcp,web\n*,udp,udp\n")
+    pairs = [(50000, 443), (443, 50000), (50001, 50002)]
+    log.write_bytes(b"".join(record(to, 6, srcport=at) + b"\n" for to, at in pairs))
+    result = run(flowlogs(lookup, match_src=True), [log], workers=1)
+    assert list(result.tables[0].rows) == [("web", 2), ("Untagged", 1)]
+
+
 def test_a_bad_lookup_fails_while_the_job_is_built(tmp_path: Path) -> None:
     lookup = tmp_path / "lookup.csv"
     lookup.write_text("dstport,protocol,tag\n443,tcp,web\n443,tcp,api\n")
