@@ -188,7 +188,7 @@ def test_a_column_that_stands_twice_is_refused(refuse: Refuse, column: str) -> N
 
 @promise(
     "A bad row of a lookup is named by file, line, fault and remedy",
-    broken_by=change("mapreduce.jobs.flowlogs.lookup_rules:_ports", "first is None", "first == -1"),
+    broken_by=change("mapreduce.jobs.flowlogs.lookup_rules:_protocols", "None in numbers", "False"),
 )
 @promise(
     "A tag called Untagged is refused",

@@ -202,8 +202,8 @@ def test_wrong_quotes_above_the_header_are_named(refuse: Refuse) -> None:
     "Bytes of a lookup that are not UTF-8 are refused only where they are a port, protocol or tag",
     broken_by=change(
         "mapreduce.jobs.flowlogs.lookup:_values",
-        "[row[column] for column in form.columns]",
-        "[*row]",
+        "check_encoding(values)",
+        "check_encoding(row)",
     ),
 )
 def test_other_encodings_are_read_where_they_make_no_difference(read: Read, refuse: Refuse) -> None:
