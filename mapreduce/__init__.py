@@ -13,7 +13,14 @@ TYPE_CHECKING = False  # not imported from typing, for the same reason
 if TYPE_CHECKING:
     from mapreduce.backends.backend import Backend
     from mapreduce.engine import run
-    from mapreduce.errors import InputError, MapReduceError, UsageError, named, printable
+    from mapreduce.errors import (
+        InputError,
+        Malformed,
+        MapReduceError,
+        UsageError,
+        named,
+        printable,
+    )
     from mapreduce.job import Job
     from mapreduce.kernel import find_lines
     from mapreduce.key_count import KeyCount
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
         Combiner,
         Drained,
         Judgement,
-        Malformed,
         Mapper,
         Tally,
         Verdict,
@@ -95,6 +101,7 @@ _HOMES = {
     "mapreduce.engine": ("run",),
     "mapreduce.errors": (
         "InputError",
+        "Malformed",
         "MapReduceError",
         "UsageError",
         "named",
@@ -111,7 +118,6 @@ _HOMES = {
         "Combiner",
         "Drained",
         "Judgement",
-        "Malformed",
         "Mapper",
         "Tally",
         "Verdict",

@@ -57,6 +57,10 @@ def _as_typed(found: re.Match[str]) -> str:
     return f"--{found[1].replace('_', '-')}{value}"
 
 
+class Malformed(ValueError):  # noqa: N818 - the field's term for such a line
+    """Raised by a job's function to refuse the line that it was called for."""
+
+
 class UsageError(MapReduceError):
     """An option or an input cannot work; this was found before any line was counted."""
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from mapreduce import kernel
-from mapreduce.errors import ReturnError
+from mapreduce.errors import Malformed, ReturnError
 from mapreduce.kernel import SEPARATOR, Scan
 from mapreduce.mapping.mapper import (
     SKIPPED,
     Drained,
     Judgement,
     LineFailedError,
-    Malformed,
     Verdict,
 )
 from mapreduce.reducing.totals import Totals

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mapreduce.errors import ReturnError
+from mapreduce.errors import Malformed, ReturnError
 from mapreduce.kernel import SEPARATOR
 from mapreduce.mapping.keys import KeyCounter, KeyFailedError, KeyMap, KeyMapping, MapKey, Refused
 from mapreduce.mapping.mapper import (
@@ -20,7 +20,6 @@ from mapreduce.mapping.mapper import (
     Combiner,
     Drained,
     LineFailedError,
-    Malformed,
     Mapper,
     Tally,
 )

@@ -31,10 +31,6 @@ Judgement: TypeAlias = str | Verdict | None
 """``None``: the line is counted. ``SKIPPED``: it holds no data. A text: why it is malformed."""
 
 
-class Malformed(ValueError):  # noqa: N818 - the field's term for such a line
-    """Raised by a job's function to refuse the line that it was called for."""
-
-
 class LineFailedError(Exception):
     """The job's own code raised ``cause`` for the line at byte ``offset`` of the block."""
 

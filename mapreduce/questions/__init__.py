@@ -1,0 +1,1 @@
+"""Questions about the fields of a line: functions of fields, and conditions on them."""
