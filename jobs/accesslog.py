@@ -1,21 +1,41 @@
 """Count the requests in access logs of Apache and nginx."""
 
+from functools import partial
 from typing import Annotated
 
-from mapreduce import KeyCount, UsageError, access_log, named
+from mapreduce import (
+    KeyCount,
+    UsageError,
+    access_log,
+    named,
+    parse_by,
+    parse_where,
+    question_mapper,
+)
 
 
 def accesslog(
     by: Annotated[
-        str, "Fields to count by: host, user, hour, method, path, status, referer, agent, ..."
+        str,
+        "Fields to count by: host, user, hour, method, path, status, referer, agent, ... or "
+        "functions of them: net(host,24),day(time).",
     ] = "status",
+    where: Annotated[
+        str | None,
+        "Count only requests for which this is true, such as 'status>=500 and method=\"GET\"'.",
+    ] = None,
+    timezone: Annotated[
+        str, "Time zone of hour(), minute() and day(), such as Europe/Berlin."
+    ] = "UTC",
     top: Annotated[int | None, "Write only this many rows, those with the most requests."] = None,
 ) -> KeyCount:
     """Count the requests in access logs, common or combined, and sum the bytes that were sent."""
     if top is not None and top < 1:
         raise UsageError(f"{named('top', top)}: must be at least 1")
+    make = partial(access_log, summed=("bytes",))
+    condition = None if where is None else parse_where(where, timezone)
     try:
-        mapper = access_log(*by.split(","), summed=("bytes",))
+        mapper = question_mapper(make, parse_by(by, timezone), condition)
     except ValueError as error:
-        raise UsageError(f"{named('by', by)}: {error}") from error
+        raise UsageError(f"{error}") from error
     return KeyCount(mapper, output="accesslog.csv", name="accesslog", top=top)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Tally,
         Verdict,
     )
+    from mapreduce.mapping.questions import question_mapper
     from mapreduce.mapping.regex import RegexMapper
     from mapreduce.mapping.shaped_lines import (
         access_log,
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from mapreduce.outputs.rejects import Reject
     from mapreduce.outputs.stats import Stats
     from mapreduce.outputs.table import Row, Table
+    from mapreduce.questions.conditions import Condition
+    from mapreduce.questions.expressions import Call, Expression, Field
+    from mapreduce.questions.parser import parse_by, parse_where
     from mapreduce.reducing.measures import Largest, Measure, Smallest, Sum
     from mapreduce.reducing.totals import Totals
     from mapreduce.result import Result
@@ -57,8 +61,12 @@ __all__ = [
     "SKIPPED",
     "Backend",
     "BlockMapper",
+    "Call",
     "Combiner",
+    "Condition",
     "Drained",
+    "Expression",
+    "Field",
     "FieldMapper",
     "InputError",
     "Job",
@@ -91,7 +99,10 @@ __all__ = [
     "find_lines",
     "json_lines",
     "named",
+    "parse_by",
+    "parse_where",
     "printable",
+    "question_mapper",
     "run",
 ]
 __version__ = "0.1.0"
@@ -122,6 +133,7 @@ _HOMES = {
         "Tally",
         "Verdict",
     ),
+    "mapreduce.mapping.questions": ("question_mapper",),
     "mapreduce.mapping.regex": ("RegexMapper",),
     "mapreduce.mapping.shapes": ("ShapeMapper",),
     "mapreduce.mapping.shaped_lines": (
@@ -138,6 +150,13 @@ _HOMES = {
         "Row",
         "Table",
     ),
+    "mapreduce.questions.conditions": ("Condition",),
+    "mapreduce.questions.expressions": (
+        "Call",
+        "Expression",
+        "Field",
+    ),
+    "mapreduce.questions.parser": ("parse_by", "parse_where"),
     "mapreduce.reducing.measures": (
         "Largest",
         "Measure",

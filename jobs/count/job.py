@@ -52,7 +52,16 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         r"What separates fields; \t is a tab. [a blank, for CSV a comma]",
     ] = None,
     by: Annotated[
-        str | None, "Names or numbers of what to count by, such as path,status or http.status."
+        str | None,
+        "Names or numbers of what to count by, or functions of them: path,status or http.status or "
+        "net(host,24),hour(time).",
+    ] = None,
+    where: Annotated[
+        str | None,
+        "Count only lines for which this is true, such as 'status>=500 and host!=\"health\"'.",
+    ] = None,
+    timezone: Annotated[
+        str | None, "Time zone of hour(), minute() and day(), such as Europe/Berlin. [UTC]"
     ] = None,
     sum: Annotated[list[str] | None, "Sum this field for each key, too; repeatable."] = None,  # noqa: A002
     blanks: Annotated[bool, "Fields are separated by runs of blanks and tabs, as in awk."] = False,
@@ -95,6 +104,8 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         fields_expected,
         regex,
         multiline,
+        where,
+        timezone,
     )
     return FieldCount(make_mapper(question), question, top)
 

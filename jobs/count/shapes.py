@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import mapreduce
-from mapreduce import FieldMapper, Mapper, Sum, UsageError, named
+from mapreduce import FieldMapper, Mapper, RegexMapper, Sum, UsageError, named
 from mapreduce.jobs.count.fields import parse_by, parse_delimiter, parse_fields, without_quotes
+
+if TYPE_CHECKING:  # they are imported only for a question that has one
+    from mapreduce import Expression
 
 Names = tuple[int | str, ...]
 _WIDE_CLASS: Final = re.compile(r"(?<!\\)\[\^?\]?(?:[^\]\\]|\\.)*[^\x00-\x7f]")
@@ -32,20 +35,28 @@ class Question:
     fields_expected: int | None
     pattern: str | None = None
     multiline: bool = False
+    where: str | None = None
+    timezone: str | None = None
+
+    @property
+    def has_expressions(self) -> bool:
+        """Whether more than names and numbers of fields is asked for."""
+        return self.where is not None or "(" in (self.by or "")
 
     @property
     def described(self) -> Mapping[str, object]:
         """The question for the manifest."""
-        by, summed = _names(self)
+        by = map(_shown, _expressions(self)) if self.has_expressions else _by(self)
         return {
             "fields": list(by),
-            "sum": list(summed),
+            "sum": list(_summed(self)),
             "lines": self.shape or "fields",
             "delimiter": None if self.shape in FIXED else _delimiter(self).decode("latin-1"),
             "header": self.header,
             "fields_expected": self.fields_expected,
             **({"pattern": self.pattern} if self.pattern is not None else {}),
             **({"multiline": True} if self.multiline else {}),
+            **({"where": self.where, "timezone": self.timezone} if self.has_expressions else {}),
         }
 
     @property
@@ -63,19 +74,22 @@ def make_mapper(question: Question) -> Mapper:
     """Return the mapper for a question. Raises ``UsageError`` for one that no line can answer."""
     _check(question)
     try:
+        if question.has_expressions:
+            return _question_mapper(question)
         if not question.shape and not question.header and len(_delimiter(question)) == 1:
             return _plain_mapper(question)
-        return _shape_mapper(question)
+        return _shape_mapper(question, _by(question), _summed(question))
     except ValueError as error:
         raise UsageError(f"{error}") from error
 
 
 def _check(question: Question) -> None:
-    for name in ("fields", "by", "delimiter"):
+    for name in ("fields", "by", "delimiter", "where", "timezone"):
         text = getattr(question, name)
         if text is not None and not isinstance(text, str):
             raise UsageError(f"{named(name, text)}: must be a text, such as '7,8' or ','")
-    if question.shape == "words" and (question.fields or question.by or question.summed):
+    asked = question.fields or question.by or question.summed or question.where is not None
+    if question.shape == "words" and asked:
         raise UsageError(f"{named('words')}: counts whole words; there are no fields to name")
     is_optional = question.shape in {"words", "regex"} and question.fields is None
     if (question.fields is None) == (question.by is None) and not is_optional:
@@ -119,21 +133,50 @@ def _delimiter(question: Question) -> bytes:
     return parse_delimiter(question.delimiter)
 
 
-def _names(question: Question) -> tuple[Names, Names]:
-    """Return what to count by, and what to sum."""
+def _by(question: Question) -> Names:
+    """Return the fields to count by, if there is nothing but fields."""
     if question.fields is not None:
-        by: Names = parse_fields(question.fields)
-    else:
-        by = () if question.by is None else parse_by("by", question.by)
+        return parse_fields(question.fields)
+    return () if question.by is None else parse_by("by", question.by)
+
+
+def _summed(question: Question) -> Names:
+    """Return the fields to sum."""
     summed = tuple(one for text in question.summed for one in parse_by("sum", text))
     if len(set(summed)) < len(summed):
         raise UsageError(f"{named('sum')}: names a field twice")
-    return by, summed
+    return summed
+
+
+def _expressions(question: Question) -> tuple[Expression, ...]:
+    """Return what to count by: fields, and functions of them."""
+    if question.by is not None:
+        return mapreduce.parse_by(question.by, question.timezone or "UTC")
+    by = _by(question)
+    if question.shape == "regex" and not by:
+        by = _regex_mapper(question.pattern or "", (), ()).fields
+    return tuple(map(mapreduce.Field, by))
+
+
+def _shown(expression: Expression) -> int | str:
+    return expression.field if isinstance(expression, mapreduce.Field) else str(expression)
+
+
+def _question_mapper(question: Question) -> Mapper:
+    """Return the mapper of functions of fields, and of the lines for which a condition is true."""
+    summed = _summed(question)
+
+    def make(*fields: int | str) -> Any:
+        return _shape_mapper(question, fields, summed)
+
+    where = question.where
+    condition = None if where is None else mapreduce.parse_where(where, question.timezone or "UTC")
+    return mapreduce.question_mapper(make, _expressions(question), condition)
 
 
 def _plain_mapper(question: Question) -> Mapper:
     """Return the mapper of fields between one byte, which have no names."""
-    by, summed = _names(question)
+    by, summed = _by(question), _summed(question)
     fields, sums = (tuple(one for one in ones if isinstance(one, int)) for ones in (by, summed))
     for one in (*by, *summed):
         if isinstance(one, str):
@@ -147,13 +190,13 @@ def _plain_mapper(question: Question) -> Mapper:
     )
 
 
-def _shape_mapper(question: Question) -> Mapper:
+def _shape_mapper(question: Question, by: Names, summed: Names) -> Mapper:
     """Return the mapper of another shape of lines."""
-    by, summed = _names(question)
     if any(isinstance(one, int) and one < 1 for one in by):
         raise UsageError(
             f"{named('fields', question.fields)}: fields to the end of a line can be counted only "
-            f"between a {named('delimiter')} of one byte, without {named('header')}"
+            f"between a {named('delimiter')} of one byte, without {named('header')} and "
+            f"{named('where')}"
         )
     width = question.fields_expected
     if question.shape == "json":
@@ -174,7 +217,7 @@ def _shape_mapper(question: Question) -> Mapper:
     return mapper
 
 
-def _regex_mapper(pattern: str, by: Names, summed: Names) -> Mapper:
+def _regex_mapper(pattern: str, by: Names, summed: Names) -> RegexMapper:
     """Return the mapper of a regular expression; without names, by all its named groups, or all."""
     measures = tuple(Sum(str(one), (b"", b"-")) for one in summed)
     if _WIDE_CLASS.search(pattern):
@@ -188,7 +231,7 @@ def _regex_mapper(pattern: str, by: Names, summed: Names) -> Mapper:
     except ValueError as error:
         raise UsageError(f"{named('regex', pattern)}: {error}") from error
     names = tuple(mapper.compiled().groupindex)
-    return mapper if by or not names else replace(mapper, fields=names, key_columns=0)
+    return mapper if by or not names else replace(mapper, fields=names, key_columns=0, titles=())
 
 
 def _paths(names: Names) -> list[str]:

@@ -94,6 +94,7 @@ class TableCombiner:
         self._has_odd = False
         self._mapping = mapper.key_map and KeyMapping(mapper.key_map)
         self._maps = mapper.looks_at is True  # else only if a key that must be mapped is met
+        self._lines = 0  # those of tables whose raw keys have been mapped
 
     def map_block(self, block: memoryview, wanted: int, /) -> Tally:
         scan = self._table.scan(block, self._looks_at)
@@ -108,6 +109,10 @@ class TableCombiner:
         keys = scan.known - len(junk) - len(self._in_table)
         forgotten = self._forget_skipped() if len(self._skipped) > REMEMBERED else 0
         malformed = scan.misshapen + sum(self._table.forget(junk))
+        if self._mapping and self._maps:
+            if scan.known >= self._mapping.most_raw_keys:
+                forgotten += self._map_table(self._mapping)
+            keys = self._mapping.keys
         where = self._locate(block, min(wanted, malformed)) if wanted and malformed else ()
         return Tally(scan.lines, scan.empty + forgotten, malformed, where, keys)
 
@@ -139,12 +144,24 @@ class TableCombiner:
     def drain(self) -> Drained:
         skipped = self._forget_skipped()
         kinds, self._kinds = self._kinds, Counter()
-        odd = self._mapper.odd if self._has_odd else None
-        totals = Totals(self._table.drain(), self._mapper.measures, odd)
+        totals = self._drain_table()
+        lines, self._lines = self._lines + totals.lines, 0
         if self._mapping and self._maps:
-            lines, totals = totals.lines, self._mapping.map_totals(totals)
-            return Drained(totals, lines, skipped, kinds=kinds)
-        return Drained(totals, totals.lines, skipped)._replace(kinds=kinds)
+            totals = self._mapping.take(totals)
+        return Drained(totals, lines, skipped, kinds=kinds)
+
+    def _drain_table(self) -> Totals:
+        odd = self._mapper.odd if self._has_odd else None
+        return Totals(self._table.drain(), self._mapper.measures, odd)
+
+    def _map_table(self, mapping: KeyMapping) -> int:
+        """Map the raw keys of the table and begin a new one; return how many lines were skipped."""
+        skipped = self._forget_skipped()
+        totals = self._drain_table()
+        self._lines += totals.lines
+        mapping.keep(totals)
+        self._table = self._mapper.table()
+        return skipped
 
     def _forget_skipped(self) -> int:
         """Remove skipped keys from the table; return the number of their lines."""

@@ -21,10 +21,12 @@ from mapreduce.mapping.mapper import (
     LineFailedError,
     Verdict,
 )
-from mapreduce.reducing.totals import Totals
+from mapreduce.reducing.totals import EMPTY, Totals
 
 REMEMBERED: Final = 1 << 18
 """The largest number of mapped keys that are remembered, so that they take little memory."""
+MAPPED_TOGETHER: Final = 1 << 18
+"""The least number of raw keys in a table at which they are mapped, and the table begins anew."""
 
 MapKey: TypeAlias = Callable[..., bytes | tuple[bytes, ...] | Verdict]
 """A function of the fields of a raw key. It returns the key, as ``bytes``, or as a tuple if the
@@ -67,6 +69,7 @@ class KeyMapping:
     def __init__(self, key_map: KeyMap) -> None:
         self._map = key_map
         self._known: dict[bytes, bytes | Verdict] = {}
+        self._kept = EMPTY
 
     def judge(self, key: bytes) -> Judgement:
         """Map a raw key; return ``None``, ``SKIPPED``, or the reason why it is malformed."""
@@ -96,6 +99,30 @@ class KeyMapping:
                 column[new] = measure.merge(column[new], value) if new in column else value
             counts[new] = counts.get(new, 0) + count
         return Totals(mapped if measures else kernel.pack(counts), measures)
+
+    @property
+    def keys(self) -> int:
+        """The number of mapped keys in the totals that are kept."""
+        return len(self._kept)
+
+    @property
+    def most_raw_keys(self) -> int:
+        """The number of raw keys in a table at which they are mapped, and the table begins anew.
+
+        A table remembers all its keys. A raw key may be a time, and there is no end of times, so
+        the memory of a worker would have no end either. The number grows with the mapped keys,
+        so that these are not merged again and again.
+        """
+        return max(MAPPED_TOGETHER, self.keys)
+
+    def keep(self, totals: Totals) -> None:
+        """Map totals of raw keys, and keep them until ``take`` is called."""
+        self._kept += self.map_totals(totals)
+
+    def take(self, totals: Totals) -> Totals:
+        """Return the mapped totals together with those that were kept."""
+        mapped, self._kept = self._kept + self.map_totals(totals), EMPTY
+        return mapped
 
     def _mapped(self, key: bytes) -> bytes | Verdict:
         """Return the mapped key, or ``SKIPPED``. Raises ``Malformed`` or ``KeyFailedError``."""
@@ -148,7 +175,7 @@ class KeyCounter:
         self._mapping = KeyMapping(key_map) if key_map else None
         self._counted = 0
         self.keys = 0
-        """The number of keys in the table."""
+        """The number of keys to count that are in the table, or that were mapped."""
 
     def add(self, found: list[Any], columns: int = 0) -> Refused:
         """Count what was found in lines; see ``KeyTable.add``, which raises ``TypeError``.
@@ -164,6 +191,11 @@ class KeyCounter:
         self.keys = added.known - len(refused)
         counted = added.counted - skipped - malformed
         self._counted += counted
+        if self._mapping:
+            if added.known >= self._mapping.most_raw_keys:
+                self._mapping.keep(Totals(self._table.drain()))
+                self._table = kernel.KeyTable()
+            self.keys = self._mapping.keys
         return Refused(counted, malformed)
 
     def words(self, block: memoryview) -> Scan:
@@ -185,7 +217,7 @@ class KeyCounter:
         """Return the mapped totals since the last drain."""
         totals = Totals(self._table.drain())
         counted, self._counted = self._counted, 0
-        return Drained(self._mapping.map_totals(totals) if self._mapping else totals, counted)
+        return Drained(self._mapping.take(totals) if self._mapping else totals, counted)
 
     def malformed(self, keys: Iterable[tuple[int, bytes | None]]) -> Iterator[tuple[int, str]]:
         """Yield the places whose raw keys are malformed, with the reasons."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 from mapreduce.kernel import SEPARATOR
 from mapreduce.mapping.counting import excerpt
+from mapreduce.mapping.header import title
 from mapreduce.mapping.keys import (
     KeyCounter,
     KeyFailedError,
@@ -48,6 +49,7 @@ class RegexMapper(Mapper):
     line with any other text there is malformed. ``map_key`` is called once for each distinct key
     with its groups; it returns the key to count, or ``SKIPPED``, or raises ``Malformed``.
     ``key_columns`` is the number of columns of what it returns; 0 means as many as ``fields``.
+    ``titles`` has a title for each column; by default, one for each group if no keys are mapped.
     """
 
     pattern: bytes | str
@@ -56,6 +58,7 @@ class RegexMapper(Mapper):
     map_key: MapKey | None = None
     key_columns: int = 0
     measures: tuple[Sum, ...] = ()
+    titles: tuple[str, ...] = ()
     key_separator = SEPARATOR
 
     def __post_init__(self) -> None:
@@ -69,17 +72,16 @@ class RegexMapper(Mapper):
         if self.key_columns and not self.map_key:
             raise ValueError("key_columns needs a map_key: without it a key has its own columns")
         object.__setattr__(self, "key_columns", self.key_columns or len(self.fields))
+        if not self.titles and not self.map_key:
+            object.__setattr__(self, "titles", tuple(map(title, self.fields)))
         sums = tuple(Sum(f"group {group}", (b"", b"-")) for group in self.summed)
         object.__setattr__(self, "measures", self.measures or sums)
         if len(self.measures) != len(self.summed):
             raise ValueError(f"{len(self.measures)} measures for {len(self.summed)} groups")
 
-    @property
-    def titles(self) -> tuple[str, ...]:  # type: ignore[override]
-        """A title for each group of the key; none if the job maps the keys."""
-        if self.map_key:
-            return ()
-        return tuple(one if isinstance(one, str) else f"Field{one}" for one in self.fields)
+    def map_keys(self, function: MapKey, *titles: str) -> Self:
+        """Return a mapper that gives each key to a function, as ``ShapeMapper.map_keys`` does."""
+        return replace(self, map_key=function, key_columns=len(titles), titles=titles)
 
     @property
     def layout(self) -> str:  # type: ignore[override]
@@ -176,6 +178,7 @@ class SumCombiner:
         self._mapper, self._searcher = mapper, Searcher(mapper)
         key_map = _key_map(mapper)
         self._mapping = KeyMapping(key_map) if key_map else None
+        self._lines = 0  # those whose raw keys have been mapped
         self._reset()
 
     def _reset(self) -> None:
@@ -197,13 +200,23 @@ class SumCombiner:
             found = ((at, self._judge(row)) for at, row in self._searcher.find_by_line(block))
             bad = ((at, reason) for at, reason in found if isinstance(reason, str))
             where = list(islice(bad, wanted))
-        return Tally(lines, lines - counted - malformed, malformed, where, len(self._counts))
+        keys = len(self._counts)
+        if self._mapping:
+            if keys >= self._mapping.most_raw_keys:
+                self._mapping.keep(self._drain_raw())
+            keys = self._mapping.keys
+        return Tally(lines, lines - counted - malformed, malformed, where, keys)
 
     def drain(self) -> Drained:
+        totals = self._drain_raw()
+        counted, self._lines = self._lines, 0
+        return Drained(self._mapping.take(totals) if self._mapping else totals, counted)
+
+    def _drain_raw(self) -> Totals:
         totals = Totals([self._counts, *self._sums], self._mapper.measures)
+        self._lines += totals.lines
         self._reset()
-        counted = totals.lines
-        return Drained(self._mapping.map_totals(totals) if self._mapping else totals, counted)
+        return totals
 
     def _add(self, row: tuple[bytes, ...]) -> Judgement:
         """Count a line, unless it is skipped or malformed."""

@@ -74,6 +74,8 @@ def map_splits(
             skipped=total.skipped + drained.skipped,
             kinds=add_kinds(total.kinds, drained.kinds),
         )
+    if len(total.totals) > settings.max_keys:
+        raise LimitError.of_keys("these inputs", settings.max_keys)
     _idle.update({(settings.run, mapper): combiner for mapper, combiner in combiners.items()})
     return total
 

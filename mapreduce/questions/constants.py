@@ -34,14 +34,14 @@ def read_text(reader: Reader) -> bytes | None:
     raw = found[1] if found[1] is not None else found[2]
     unknown = [one for one in _ESCAPE.findall(raw) if one not in ESCAPES]
     if unknown:
-        reader.fail(
+        raise reader.wrong(
             f"in a text, \\{unknown[0]} means nothing; a backslash is \\\\", found.start()
         )
     text = _ESCAPE.sub(lambda escape: ESCAPES[escape[1]], raw)
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        reader.fail("the text cannot be written as UTF-8", found.start())
+    except UnicodeEncodeError as error:
+        raise reader.wrong("the text cannot be written as UTF-8", found.start()) from error
 
 
 def read_network(reader: Reader) -> Network | None:
@@ -52,7 +52,7 @@ def read_network(reader: Reader) -> Network | None:
     try:
         return ip_network(found[0])
     except ValueError as error:
-        reader.fail(f"{error}", found.start())
+        raise reader.wrong(f"{error}", found.start()) from error
 
 
 def read_constant(reader: Reader) -> Constant:
@@ -61,7 +61,7 @@ def read_constant(reader: Reader) -> Constant:
         constant: Constant | None = read(reader)
         if constant is not None:
             return constant
-    reader.fail("a number, a text in quotes, or a network such as 10.0.0.0/8 is missing")
+    raise reader.wrong("a number, a text in quotes, or a network such as 10.0.0.0/8 is missing")
 
 
 def read_regex(reader: Reader) -> str:
@@ -73,7 +73,7 @@ def read_regex(reader: Reader) -> str:
     place = reader.place
     found = reader.take(_SLASHES) or reader.take(_TEXT)
     if not found:
-        reader.fail("a regular expression between slashes is missing")
+        raise reader.wrong("a regular expression between slashes is missing")
     quote = found[0][0]
     raw = next(group for group in found.groups() if group is not None)
     pattern = _ESCAPE.sub(lambda one: one[1] if one[1] in {"/", quote} else one[0], raw)
@@ -82,5 +82,5 @@ def read_regex(reader: Reader) -> str:
             warnings.simplefilter("error")  # Python warns of what it may read in another way later
             re.compile(pattern)
     except (re.error, Warning, RecursionError, OverflowError) as error:
-        reader.fail(f"the regular expression cannot be read: {error}", place)
+        raise reader.wrong(f"the regular expression cannot be read: {error}", place) from error
     return pattern

@@ -120,7 +120,7 @@ class _Parser:
     def end(self, missing: str) -> None:
         """Raise ``UsageError`` if the text goes on."""
         if not self.reader.is_at_end:
-            self.reader.fail(missing)
+            raise self.reader.wrong(missing)
 
     def where(self) -> Test:
         parts = [self._both()]
@@ -152,13 +152,13 @@ class _Parser:
         if how := self.reader.take(_HAS_TEXT):
             text = read_text(self.reader)
             if text is None:
-                self.reader.fail("a text in quotes is missing")
+                raise self.reader.wrong("a text in quotes is missing")
             return HasText(value, " ".join(how[0].lower().split()), text)
         if self.reader.take(_NOT_IN):
             return Not(self._within(value))
         if self.reader.take(_IN):
             return self._within(value)
-        self.reader.fail(_OPERATORS)
+        raise self.reader.wrong(_OPERATORS)
 
     def _compare(self, value: Expression, operator: str) -> Test:
         self.reader.skip_blanks()
@@ -167,10 +167,10 @@ class _Parser:
         if constant is None:
             constant = read_text(self.reader)
         if constant is None:
-            self.reader.fail("a number or a text in quotes is missing")
-        if "<" in operator or ">" in operator:
-            if isinstance(constant, bytes) and number_in(constant) is not None:
-                self.reader.fail("a number that is compared stands without quotes", place)
+            raise self.reader.wrong("a number or a text in quotes is missing")
+        has_order = operator[0] in "<>"
+        if has_order and isinstance(constant, bytes) and number_in(constant) is not None:
+            raise self.reader.wrong("a number that is compared stands without quotes", place)
         return Compare(value, operator, constant)
 
     def _within(self, value: Expression) -> Test:
@@ -178,7 +178,9 @@ class _Parser:
         if network is not None:
             return Within(value, (network,))
         if not self.reader.take(_OPEN):
-            self.reader.fail("a network such as 10.0.0.0/8, or a list in parentheses, is missing")
+            raise self.reader.wrong(
+                "a network such as 10.0.0.0/8, or a list in parentheses, is missing"
+            )
         constants = [read_constant(self.reader)]
         while self.reader.take(_COMMA):
             constants.append(read_constant(self.reader))
@@ -192,14 +194,14 @@ class _Parser:
         found = self.reader.take(self._name)
         name = found[0].strip() if found else ""
         if not name or (self._name is _NAME_IN_WHERE and name.lower() in _WORDS):
-            self.reader.fail("the name or number of a field is missing", place)
+            raise self.reader.wrong("the name or number of a field is missing", place)
         if not self.reader.take(_OPEN):
             return Field(int(name) if _FIELD_NUMBER.fullmatch(name) else name)
         return self._call(name, place)
 
     def _call(self, name: str, place: int) -> Expression:
         if name not in FUNCTIONS:
-            self.reader.fail(
+            raise self.reader.wrong(
                 f"there is no function {name}; there are {', '.join(FUNCTIONS)}; a name of a field "
                 "with a parenthesis stands in quotes",
                 place,
@@ -211,24 +213,26 @@ class _Parser:
         self._close()
         function = FUNCTIONS[name]
         if fault := function.fault(tuple(numbers)):
-            self.reader.fail(f"{name} {fault}, as in {function.example}", place)
+            raise self.reader.wrong(f"{name} {fault}, as in {function.example}", place)
         timezone = self._timezone if function.of_time else "UTC"
         return Call(name, argument, tuple(numbers), timezone)
 
     def _number(self) -> Decimal:
         number = read_number(self.reader)
         if number is None:
-            self.reader.fail("a number is missing")
+            raise self.reader.wrong("a number is missing")
         return number
 
     def _close(self) -> None:
         if not self.reader.take(_CLOSE):
-            self.reader.fail("a closing parenthesis is missing")
+            raise self.reader.wrong("a closing parenthesis is missing")
 
     def _deeper(self, read: Callable[[], T]) -> T:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self.reader.fail(f"more than {MAX_DEPTH} parentheses and not stand within one another")
+            raise self.reader.wrong(
+                f"more than {MAX_DEPTH} parentheses and not stand within one another"
+            )
         found = read()
         self._depth -= 1
         return found

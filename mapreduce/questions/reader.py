@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NoReturn
+from typing import Final
 
 from mapreduce.errors import UsageError, named, printable
 
@@ -27,11 +27,6 @@ class Reader:
             self.place = found.end()
         return found
 
-    def sees(self, pattern: re.Pattern[str]) -> bool:
-        """Return whether the pattern matches what comes next, behind blanks. Read only these."""
-        self.skip_blanks()
-        return pattern.match(self._text, self.place) is not None
-
     def skip_blanks(self) -> None:
         """Read the blanks that come next."""
         found = _BLANKS.match(self._text, self.place)
@@ -43,8 +38,8 @@ class Reader:
         self.skip_blanks()
         return self.place == len(self._text)
 
-    def fail(self, what: str, place: int | None = None) -> NoReturn:
-        """Raise ``UsageError``: say what is wrong at a place, or where the reader stands."""
+    def wrong(self, what: str, place: int | None = None) -> UsageError:
+        """Return the error that says what is wrong at a place, or where the reader stands."""
         if place is None:
             self.skip_blanks()
             place = self.place
@@ -53,7 +48,7 @@ class Reader:
             "..." * (len(before) > _AROUND) + printable(before[-_AROUND:]),
             printable(after[:_AROUND]) + "..." * (len(after) > _AROUND),
         ]
-        raise UsageError(
+        return UsageError(
             f"{named(self._option)} is wrong at column {place + 1}: {what}; the place has a ^: "
             + "^".join(shown)
         )

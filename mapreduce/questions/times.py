@@ -25,9 +25,7 @@ _ISO: Final = re.compile(
     rb"(\d{4})-(\d\d)-(\d\d)"
     rb"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(?: ?([Zz]|[+-]\d\d(?::?\d\d)?))?)?"
 )
-_LOG: Final = re.compile(
-    rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ([+-]\d{4}))?"
-)
+_LOG: Final = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ([+-]\d{4}))?")
 _MONTHS: Final = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS: Final = 13
@@ -113,8 +111,9 @@ def _read(value: bytes, zone: tzinfo) -> datetime:
         month = _MONTHS.index(name) + 1
     else:
         raise _no_time(value)
-    numbers = map(int, (year, month, of_month, clock_hour, clock_minute))
-    clock = datetime(*numbers, second=_second(second))  # type: ignore[misc]
+    clock = datetime(
+        int(year), int(month), int(of_month), int(clock_hour), int(clock_minute), _second(second)
+    )
     if offset is None:
         return _of_zone(clock, zone, value)
     return clock.replace(tzinfo=_offset(offset)).astimezone(zone)

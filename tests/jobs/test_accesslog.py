@@ -86,7 +86,7 @@ def test_counts_are_those_of_a_regular_expression() -> None:
 
 
 def test_a_name_that_is_not_known_is_refused_with_those_that_are() -> None:
-    with pytest.raises(UsageError, match=r"by=pth: there is no 'pth'; the names are host, ident"):
+    with pytest.raises(UsageError, match=r"there is no field 'pth'; the names are host, ident"):
         accesslog(by="pth")
     with pytest.raises(UsageError, match="top=0: must be at least 1"):
         accesslog(top=0)
