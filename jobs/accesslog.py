@@ -3,15 +3,8 @@
 from functools import partial
 from typing import Annotated
 
-from mapreduce import (
-    KeyCount,
-    UsageError,
-    access_log,
-    named,
-    parse_by,
-    parse_where,
-    question_mapper,
-)
+import mapreduce
+from mapreduce import KeyCount, ShapeMapper, UsageError, access_log, named
 
 
 def accesslog(
@@ -32,10 +25,16 @@ def accesslog(
     """Count the requests in access logs, common or combined, and sum the bytes that were sent."""
     if top is not None and top < 1:
         raise UsageError(f"{named('top', top)}: must be at least 1")
-    make = partial(access_log, summed=("bytes",))
-    condition = None if where is None else parse_where(where, timezone)
     try:
-        mapper = question_mapper(make, parse_by(by, timezone), condition)
+        mapper = _mapper(by, where, timezone)
     except ValueError as error:
         raise UsageError(f"{error}") from error
     return KeyCount(mapper, output="accesslog.csv", name="accesslog", top=top)
+
+
+def _mapper(by: str, where: str | None, timezone: str) -> ShapeMapper:
+    make = partial(access_log, summed=("bytes",))
+    if where is None and "(" not in by:  # nothing needs to be imported for a question
+        return make(*by.split(","))
+    condition = None if where is None else mapreduce.parse_where(where, timezone)
+    return mapreduce.question_mapper(make, mapreduce.parse_by(by, timezone), condition)
