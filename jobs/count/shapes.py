@@ -19,6 +19,7 @@ _WIDE_CLASS: Final = re.compile(r"(?<!\\)\[\^?\]?(?:[^\]\\]|\\.)*[^\x00-\x7f]")
 """The beginning of a bracketed set of a pattern, up to a letter that is not ASCII."""
 FIXED: Final = ("blanks", "access_log", "json", "words", "regex")
 """Shapes of lines in which no delimiter can be chosen, and the first line is no header."""
+_OF_TIME: Final = re.compile(r"\b(hour|minute|day)\s*\(")
 DELIMITERS: Final = {"": b" ", "csv": b",", "tsv": b"\t"}
 
 
@@ -56,7 +57,11 @@ class Question:
             "fields_expected": self.fields_expected,
             **({"pattern": self.pattern} if self.pattern is not None else {}),
             **({"multiline": True} if self.multiline else {}),
-            **({"where": self.where, "timezone": self.timezone} if self.has_expressions else {}),
+            **(
+                {"where": self.where, "timezone": self.timezone or "UTC"}
+                if self.has_expressions
+                else {}
+            ),
         }
 
     @property
@@ -95,6 +100,11 @@ def _check(question: Question) -> None:
     if (question.fields is None) == (question.by is None) and not is_optional:
         both = f"{named('fields')} or {named('by')}"
         raise UsageError(f"{both} says what to count by: give one of them")
+    if question.timezone is not None and not _OF_TIME.search(f"{question.by} {question.where}"):
+        raise UsageError(
+            f"{named('timezone', question.timezone)}: no function of a time is asked for: hour(), "
+            "minute() or day()"
+        )
     width = question.fields_expected
     if width is not None and (not isinstance(width, int) or isinstance(width, bool)):
         raise UsageError(f"{named('fields_expected', width)}: must be a whole number")

@@ -26,14 +26,16 @@ def written(moment: datetime, form: str, offset: int) -> bytes:
     return f"{date}T{time}.25{sign}{hours:02}:{minutes:02}".encode()
 
 
-def network(address: str, bits: int) -> str:
-    """Return a network: the address with all other bits set to 0."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    packed = socket.inet_pton(family, address)
-    digits = "".join(f"{byte:08b}" for byte in packed)
+def packed(address: str) -> bytes:
+    """Return the bytes of an address. Raises ``OSError`` if it is none."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def network(address: str, bits: int) -> bytes:
+    """Return the bytes of the first address of a network: all other bits are 0."""
+    digits = "".join(f"{byte:08b}" for byte in packed(address))
     kept = digits[:bits].ljust(len(digits), "0")
-    first = bytes(int(kept[at : at + 8], 2) for at in range(0, len(kept), 8))
-    return f"{socket.inet_ntop(family, first)}/{bits}"
+    return bytes(int(kept[at : at + 8], 2) for at in range(0, len(kept), 8))
 
 
 def is_in(address: str, net: str) -> bool:
