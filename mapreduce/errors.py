@@ -54,7 +54,7 @@ def named(option: str, value: object = "") -> str:
 
 def _as_typed(found: re.Match[str]) -> str:
     value = "" if found[2] in {"", "True"} else f" {found[2]}"
-    return f"--{found[1].replace('_', '-')}{value}"
+    return f"--{found[1].rstrip('_').replace('_', '-')}{value}"
 
 
 class Malformed(ValueError):  # noqa: N818 - the field's term for such a line

@@ -95,7 +95,7 @@ def parse_selection(
 
     Raises ``UsageError`` for a text that is not a time, and for an empty span of time.
     """
-    start, end = _time("since", since), _time("until", until)
+    start, end = parse_time("since", since), parse_time("until", until)
     if start and end and start >= end:
         raise UsageError(f"{named('since', since)} is not before {named('until', until)}")
     return DeliverySelector(start, end, _several(accounts), _several(regions))
@@ -106,7 +106,8 @@ def _several(values: Sequence[str]) -> tuple[str, ...]:
     return (values,) if isinstance(values, str) else tuple(values)
 
 
-def _time(option: str, text: str | None) -> datetime | None:
+def parse_time(option: str, text: str | None) -> datetime | None:
+    """Return the time that the text of an option means. Raises ``UsageError`` for other text."""
     if text is None:
         return None
     try:

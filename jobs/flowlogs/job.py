@@ -17,6 +17,7 @@ from mapreduce.jobs.flowlogs.layout import DEFAULT, KNOWN, PAIR, Layout, parse_f
 from mapreduce.jobs.flowlogs.lookup import OnConflict, Pair, read_lookup
 from mapreduce.jobs.flowlogs.records import Question, mapper_of, parse_question
 from mapreduce.jobs.flowlogs.tables import TAGS, make_tables
+from mapreduce.jobs.flowlogs.times import parse_span
 
 if TYPE_CHECKING:
     from mapreduce.jobs.flowlogs.lookup_rules import Rule
@@ -59,17 +60,22 @@ class FlowLogs(Job):
     def described(self) -> Mapping[str, object]:
         since, until = self.selector.since, self.selector.until
         asked = {"match_src": self.question.match_src, "tag_column": self.tag_column}
-        return {name: True for name in asked if asked[name]} | {
-            "by": list(self.question.by),
-            "measure": list(self.question.measures),
-            "action": self.question.action,
-            "log_format": " ".join(self.layout.names),
-            "on_conflict": self.on_conflict,
-            "since": since and since.isoformat(),
-            "until": until and until.isoformat(),
-            "account": list(self.selector.accounts),
-            "region": list(self.selector.regions),
-        }
+        span = self.question.span.described if self.question.span else {}
+        return (
+            {name: True for name in asked if asked[name]}
+            | {**span}
+            | {
+                "by": list(self.question.by),
+                "measure": list(self.question.measures),
+                "action": self.question.action,
+                "log_format": " ".join(self.layout.names),
+                "on_conflict": self.on_conflict,
+                "since": since and since.isoformat(),
+                "until": until and until.isoformat(),
+                "account": list(self.selector.accounts),
+                "region": list(self.selector.regions),
+            }
+        )
 
     def _outputs(self) -> Sequence[str]:
         """Return the names of the tables: that of the tags, if there are tags, and of the keys."""
@@ -128,8 +134,20 @@ def flowlogs(
     action: Annotated[
         str, "Count only records with this action, ACCEPT or REJECT in any case; skip the others."
     ] = "all",
-    since: Annotated[str | None, "Read only logs delivered at or after this time."] = None,
-    until: Annotated[str | None, "Read only logs delivered before this time."] = None,
+    since: Annotated[
+        str | None,
+        "Read only logs whose path says that they were delivered at or after this time; for the "
+        "times of the records see --from.",
+    ] = None,
+    until: Annotated[
+        str | None, "Read only logs whose path says that they were delivered before this time."
+    ] = None,
+    from_: Annotated[
+        str | None, "Count only records that end at or after this time; skip the others."
+    ] = None,
+    to: Annotated[
+        str | None, "Count only records that start before this time; skip the others."
+    ] = None,
     account: Annotated[
         list[str] | None, "Read only logs of this AWS account; may be repeated."
     ] = None,
@@ -153,7 +171,7 @@ def flowlogs(
     accounts, regions = _listed("account", account), _listed("region", region)
     selector = parse_selection(since, until, accounts, regions)
     question = parse_question(_joined("by", by), _listed("measure", measure) or ["flows"], action)
-    question = question._replace(match_src=match_src)
+    question = question._replace(match_src=match_src, span=parse_span(from_, to))
     for option, value in {"tag_column": tag_column, "match_src": match_src}.items():
         if value and (lookup is None or not question.is_tagged):
             raise UsageError(

@@ -31,6 +31,7 @@ from mapreduce.jobs.flowlogs.layout import (
 from mapreduce.jobs.flowlogs.mapping import RecordMapper
 from mapreduce.jobs.flowlogs.protocols import small_number
 from mapreduce.jobs.flowlogs.rewriting import Rewriter
+from mapreduce.jobs.flowlogs.times import LATEST, TIMES, Span
 
 MEASURES: Final = {"flows": "Count", "packets": "Packets", "bytes": "Bytes"}
 """The measures and the titles of their columns, in the order of the columns."""
@@ -54,13 +55,15 @@ _SURE_BESIDE: Final = {LOG_STATUS: "OK", ACTION: "(?:ACCEPT|REJECT)", "protocol"
 class Question(NamedTuple):
     """What to count: by which fields, with which of ``MEASURES``, records of which action.
 
-    With ``match_src``, the source port may tag a record, too.
+    With ``match_src``, the source port may tag a record, too. With a ``span``, only records of its
+    time are counted.
     """
 
     by: tuple[str, ...] = PAIR
     measures: tuple[str, ...] = ("flows",)
     action: Action = "all"
     match_src: bool = False
+    span: Span | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -81,8 +84,14 @@ class Question(NamedTuple):
     @property
     def needed(self) -> tuple[str, ...]:
         """The fields that a log must have."""
-        filtered = () if self.action == "all" else (ACTION,)
-        return tuple(dict.fromkeys((*self.key, *self.weights, *filtered)))
+        return tuple(dict.fromkeys((*self.key, *self.weights, *self.judged)))
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The fields of the key, and those that decide whether a record is counted."""
+        action = () if self.action == "all" else (ACTION,)
+        times = TIMES if self.span else ()
+        return tuple(dict.fromkeys((*self.key, *action, *times)))
 
     @property
     def is_tagged(self) -> bool:
@@ -139,6 +148,7 @@ class Judge:
     action: Action = "all"
     skips_header: bool = True
     last: str = ""
+    span: Span | None = None
 
     def __call__(self, key: bytes, /) -> Judgement:
         values = dict(zip(self.names, key.split(b" "), strict=True))
@@ -149,7 +159,7 @@ class Judge:
         if header_names(key):
             own = self.skips_header and key == " ".join(self.names).encode()
             return SKIPPED if own else f"{excerpt(key)} looks like names of fields"
-        if (judgement := self._judge_action(values)) is not None:
+        if judgement := self._judge_action(values) or self._judge_times(values):
             return judgement
         for name in self.names[: self.by]:
             largest = NUMBERS.get(name)
@@ -160,8 +170,10 @@ class Judge:
         return None
 
     def kind_of(self, key: bytes, /) -> str:
-        """Return why a record is skipped: its log-status or its action; nothing for a header."""
+        """Return why a record is skipped: its time, log-status or action; nothing for a header."""
         values = dict(zip(self.names, key.split(b" "), strict=True))
+        if self._judge_times(values) is SKIPPED:
+            return "of another time"
         if self._is_no_flow(values):
             return values[LOG_STATUS].decode() if self.status == LOG_STATUS else "without a flow"
         return "" if header_names(key) else "of another action"
@@ -178,6 +190,15 @@ class Judge:
             return SKIPPED
         return f"action {excerpt(values[ACTION])} is neither ACCEPT nor REJECT"
 
+    def _judge_times(self, values: dict[str, bytes]) -> Judgement:
+        if self.span is None:
+            return None
+        first, last = (small_number(values[name], LATEST) for name in TIMES)
+        if first is None or last is None:
+            name = TIMES[0] if first is None else TIMES[1]
+            return f"{name} {excerpt(values[name])} is not a time in seconds"
+        return None if self.span.meets(first, last) else SKIPPED
+
 
 def judge_of(layout: Layout, question: Question) -> Judge:
     """Return the judge of the records of a layout.
@@ -185,16 +206,15 @@ def judge_of(layout: Layout, question: Question) -> Judge:
     The log-status tells whether a record carries a flow. In a layout without it, a ``-`` does: in
     all fields to count by if a port or the protocol is among them, otherwise in another field.
     """
-    names = [*question.key]
-    if question.action != "all" and ACTION not in names:
-        names.append(ACTION)
+    names = [*question.judged]
     has_numbers = any(name in NUMBERS for name in question.key)
     tells = [LOG_STATUS] if has_numbers else [*_NO_FLOW]
     status = next((name for name in tells if name in layout.names), None)
     if status and status not in names:
         names.append(status)
     by, skips_header = len(question.key), not question.weights
-    return Judge(tuple(names), by, status, question.action, skips_header, layout.names[-1])
+    last = layout.names[-1]
+    return Judge(tuple(names), by, status, question.action, skips_header, last, question.span)
 
 
 @cache
@@ -222,6 +242,8 @@ def mapper_of(form: Form, question: Question) -> RecordMapper:
 
 def _sure(judge: Judge) -> re.Pattern[bytes]:
     """Return a pattern of keys that are certainly counted; the judge decides about the others."""
+    if judge.span:
+        return re.compile(rb"(?!)")  # a pattern cannot compare times
     parts = [_SURE.get(name, _TEXT) for name in judge.names[: judge.by]]
     for name in judge.names[judge.by :]:
         asked = name == ACTION and judge.action != "all"

@@ -16,6 +16,7 @@ from mapreduce.jobs.flowlogs.layout import PAIR
 from mapreduce.jobs.flowlogs.lookup import UNTAGGED, Pair
 from mapreduce.jobs.flowlogs.protocols import protocol_name
 from mapreduce.jobs.flowlogs.records import MEASURES, NUMBERS, Question
+from mapreduce.jobs.flowlogs.times import LATEST, TIMES, Span
 
 if TYPE_CHECKING:
     from mapreduce.jobs.flowlogs.lookup_rules import Rule
@@ -48,8 +49,9 @@ def make_tables(
     by, measures = question.by, question.measures
     keys, measured = keys_and_measures(totals, question)
     shown = [key[: len(by)] for key in keys] if question.key != by else keys
+    remark = _partly_outside(totals, question, question.span) if question.span else ""
     if tags is None or not question.is_tagged:
-        remark = _NO_LOOKUP if question.is_tagged else ""
+        remark = f"{_NO_LOOKUP if question.is_tagged else ''}{remark}"
         return [_key_table(name, by, measures, _all_summed(shown, measured), remark)]
     ports = question.ports
     if question.key != ports:
@@ -64,7 +66,7 @@ def make_tables(
     sums_shown = sums if shown is keys else _all_summed(shown, measured)
     return [
         _tag_table(tagged, measures, sums),
-        _key_table(name, by, measures, sums_shown, ""),
+        _key_table(name, by, measures, sums_shown, remark),
     ]
 
 
@@ -74,12 +76,36 @@ def keys_and_measures(totals: Totals, question: Question) -> tuple[list[Values],
     columns = totals.columns() if len(totals) else nothing
     written, numbers = [*columns[0]], [[*column.values()] for column in columns]
     measured = numbers if "flows" in question.measures else numbers[1:]
-    width = len(question.key) + (question.action != "all" and "action" not in question.by) + 1
-    flat = b" ".join(written).split(b" ") if written else []
-    if len(flat) != width * len(written):  # some logs have no log-status
-        flat = [part for key in written for part in [*key.split(b" "), b"", b""][:width]]
-    fields = [_read(name, flat[i::width]) for i, name in enumerate(question.key)]
+    texts = _columns_of(written, len(question.judged) + 1)
+    fields = [_read(name, texts[i]) for i, name in enumerate(question.key)]
     return list(zip(*fields, strict=True)), measured
+
+
+def _columns_of(keys: Sequence[bytes], width: int) -> list[list[bytes]]:
+    """Return the first ``width`` fields of keys as columns; a missing field is empty."""
+    flat = b" ".join(keys).split(b" ") if keys else []
+    if len(flat) != width * len(keys):  # some logs have no log-status
+        flat = [part for key in keys for part in [*key.split(b" "), b"", b""][:width]]
+    return [flat[i::width] for i in range(width)]
+
+
+def _partly_outside(totals: Totals, question: Question, span: Span) -> str:
+    """Return in words how many of the records lie only partly within the span."""
+    counts = totals.columns()[0]
+    texts = _columns_of([*counts], len(question.judged) + 1)
+    times = (texts[question.judged.index(name)] for name in TIMES)
+    outside = sum(
+        count
+        for first, last, count in zip(*times, counts.values(), strict=True)
+        if not span.holds(_number(first), _number(last))
+    )
+    begins = f"{outside:,} {'record lies' if outside == 1 else 'records lie'}"
+    return f"; {begins} only partly within the time, counted whole" if outside else ""
+
+
+def _number(digits: bytes) -> int:
+    """Return the number of digits that are a time, behind any number of zeros."""
+    return int(digits[-len(str(LATEST)) :])
 
 
 def _read(name: str, texts: Sequence[bytes]) -> Iterable[int | str]:

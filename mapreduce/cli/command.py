@@ -161,4 +161,5 @@ def _refuse_equal_spellings(command: Any, own: Collection[str]) -> None:
 
 
 def _long(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    """Return a name as an option; ``from_`` is ``--from``, which cannot be a name in Python."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
