@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 import mapreduce
-from mapreduce import KeyCount, ShapeMapper, UsageError, access_log, named
+from mapreduce import ALL_ROWS, KeyCount, ShapeMapper, TableView, UsageError, access_log
 
 
 def accesslog(
@@ -20,16 +20,14 @@ def accesslog(
     timezone: Annotated[
         str, "Time zone of hour(), minute() and day(), such as Europe/Berlin."
     ] = "UTC",
-    top: Annotated[int | None, "Write only this many rows, those with the most requests."] = None,
+    view: TableView = ALL_ROWS,
 ) -> KeyCount:
     """Count the requests in access logs, common or combined, and sum the bytes that were sent."""
-    if top is not None and top < 1:
-        raise UsageError(f"{named('top', top)}: must be at least 1")
     try:
         mapper = _mapper(by, where, timezone)
     except ValueError as error:
         raise UsageError(f"{error}") from error
-    return KeyCount(mapper, output="accesslog.csv", name="accesslog", top=top)
+    return KeyCount(mapper, output="accesslog.csv", name="accesslog", view=view)
 
 
 def _mapper(by: str, where: str | None, timezone: str) -> ShapeMapper:

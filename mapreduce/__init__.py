@@ -54,10 +54,12 @@ if TYPE_CHECKING:
     from mapreduce.questions.expressions import Call, Expression, Field
     from mapreduce.questions.parser import parse_by, parse_where
     from mapreduce.reducing.measures import Largest, Measure, Smallest, Sum
+    from mapreduce.reducing.table_view import ALL_ROWS, TableView
     from mapreduce.reducing.totals import Totals
     from mapreduce.result import Result
 
 __all__ = [
+    "ALL_ROWS",
     "SKIPPED",
     "Backend",
     "BlockMapper",
@@ -87,6 +89,7 @@ __all__ = [
     "Stats",
     "Sum",
     "Table",
+    "TableView",
     "Tally",
     "Totals",
     "UsageError",
@@ -163,6 +166,7 @@ _HOMES = {
         "Smallest",
         "Sum",
     ),
+    "mapreduce.reducing.table_view": ("ALL_ROWS", "TableView"),
     "mapreduce.reducing.totals": ("Totals",),
     "mapreduce.result": ("Result",),
 }

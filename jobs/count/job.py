@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from mapreduce import Job, Mapper, Table, Totals, UsageError, named
+from mapreduce import ALL_ROWS, Job, Mapper, Table, TableView, Totals, UsageError, named
 from mapreduce.jobs.count.shapes import Question, make_mapper
 
 
 @dataclass(frozen=True)
 class FieldCount(Job):
-    """Counts the distinct values of chosen fields; ``top`` keeps only the most frequent ones."""
+    """Counts the distinct values of chosen fields; ``view`` says what is shown of them."""
 
     mapper: Mapper
     question: Question
-    top: int | None = None
+    view: TableView = ALL_ROWS
     outputs: Sequence[str] = ("counts.csv",)
     name: ClassVar[str] = "count"  # type: ignore[misc]
 
@@ -26,18 +26,29 @@ class FieldCount(Job):
 
     @property
     def described(self) -> Mapping[str, object]:
-        return {**self.question.described, "top": self.top}
+        return {**self.question.described, "top": self.view.top, **self.view.described}
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The titles of the values, the count and the sums."""
+        sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
+        return (*self.mapper.titles, "Count", *sums)
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
-        """Return a row for each combination of values, the most frequent first, then by bytes."""
+        """Return a row for each combination of values that the view shows."""
         several = self.mapper.key_columns > 1
         separator = self.mapper.key_separator if several else None
-        rows = totals.rows(split_at=separator, top=self.top)
+        table = self.view.table(
+            self.outputs[0],
+            self.header,
+            totals,
+            self.mapper.measures,
+            split_at=separator,
+            what="distinct values",
+        )
         if self.question.multiline:
-            rows = [tuple(map(_with_line_ends, row)) for row in rows]
-        note = f"{len(rows):,} of {len(totals):,} distinct values"
-        sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
-        return [Table(self.outputs[0], (*self.mapper.titles, "Count", *sums), rows, note)]
+            table = replace(table, rows=[tuple(map(_with_line_ends, row)) for row in table.rows])
+        return [table]
 
 
 def count(  # noqa: PLR0917 - each parameter is an option of the command
@@ -82,11 +93,9 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
     multiline: Annotated[
         bool, "Fields in quotes may hold line ends; then one process reads each input."
     ] = False,
-    top: Annotated[int | None, "Write only this many values, the most frequent ones."] = None,
+    view: TableView = ALL_ROWS,
 ) -> FieldCount:
     """Count lines by the values of fields, and sum other fields."""
-    if top is not None and not (isinstance(top, int) and top >= 1):
-        raise UsageError(f"{named('top', top)}: must be at least 1")
     if sum is not None and not (isinstance(sum, list | tuple) and all(map(_is_text, sum))):
         raise UsageError(f"{named('sum', sum)}: must be a list of names or numbers, such as ['5']")
     shapes = {"blanks": blanks, "csv": csv, "tsv": tsv, "access_log": access_log, "json": json}
@@ -107,10 +116,12 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         where,
         timezone,
     )
-    return FieldCount(make_mapper(question), question, top)
+    job = FieldCount(make_mapper(question), question, view)
+    view.checked(job.header, job.mapper.measures)
+    return job
 
 
-def _with_line_ends(value: str | int) -> str | int:
+def _with_line_ends(value: str | float) -> str | float:
     """Return a value with its line ends, which a key of the mapper cannot have."""
     return value.replace("\0", "\n") if isinstance(value, str) else value
 

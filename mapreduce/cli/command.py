@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Annotated, Any, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 from typer.main import get_command
@@ -52,14 +52,20 @@ def make_command(name: str, factory: Factory, run: RunJob) -> Any:
     Raises ``TypeError`` if the factory has an option that every command has, and whatever typer
     raises for a signature that cannot be a command.
     """
-    own = [_own_option(parameter) for parameter in inspect_parameters(factory)]
+    of_factory = inspect_parameters(factory)
+    own = [_own_option(one) for parameter in of_factory for one in _parts(parameter)]
     of_run, of_command = [*_common_options(Options)], [*_common_options(Shown)]
     _refuse_clashes(own, [*of_run, *of_command])
 
     def command(inputs: list[str] | None, file: list[str] | None, **values: Any) -> None:
         options = Options(**{one.name: values.pop(one.name) for one in of_run})
         shown = Shown(**{one.name: values.pop(one.name) for one in of_command})
-        run(partial(factory, **values), [*(inputs or []), *(file or [])], options, shown)
+        run(
+            partial(factory, **_joined(of_factory, values)),
+            [*(inputs or []), *(file or [])],
+            options,
+            shown,
+        )
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     paths = [
@@ -88,6 +94,36 @@ def inspect_parameters(function: Callable[..., object]) -> list[inspect.Paramete
         if parameter.kind not in by_name:
             raise TypeError(f"the parameter {parameter.name!r} has no name to be an option by")
     return [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+
+
+def _parts(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """Return a parameter for each field if the type is a ``NamedTuple``, else the parameter."""
+    kind: Any = parameter.annotation
+    if not _has_parts(kind):
+        return [parameter]
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            name,
+            parameter.kind,
+            default=kind._field_defaults.get(name, inspect.Parameter.empty),
+            annotation=hints[name],
+        )
+        for name in kind._fields
+    ]
+
+
+def _joined(parameters: Sequence[inspect.Parameter], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of parameters, from the values of their parts."""
+    for parameter in parameters:
+        kind = parameter.annotation
+        if _has_parts(kind):
+            values[parameter.name] = kind(**{name: values.pop(name) for name in kind._fields})
+    return values
+
+
+def _has_parts(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_field_defaults")
 
 
 def _own_option(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -141,6 +177,10 @@ def _typed(kind: Any) -> Any:
 
 
 def _refuse_clashes(own: Sequence[inspect.Parameter], common: Sequence[inspect.Parameter]) -> None:
+    names = [parameter.name for parameter in own]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise TypeError(f"{_long(twice[0])} is an option twice; rename the parameter")
     taken = {"inputs", "file", "help", *(parameter.name for parameter in common)}
     clashes = sorted(taken & {parameter.name for parameter in own})
     if clashes:

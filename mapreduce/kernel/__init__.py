@@ -78,14 +78,27 @@ class Packed(Protocol):
     def total(self) -> int:
         """Return the sum of all counts."""
 
+    def sums(self) -> Sequence[int]:
+        """Return the sum of all counts, then the sum of each sum."""
+
     def columns(self) -> Sequence[dict[bytes, int]]:
         """Return the counts, then each sum, as dictionaries of the same keys."""
 
     def merge(self, other: Any, /) -> Packed:
         """Add up both; they must have the same sums."""
 
-    def ranked(self, split_at: bytes | None, top: int | None) -> Sequence[Row]:
-        """Return rows of a key and its count, the highest count first: ``top`` rows, or all."""
+    def ranked(
+        self,
+        split_at: bytes | None,
+        top: int | None,
+        by: int | None = 0,
+        descending: bool = True,
+    ) -> Sequence[Row]:
+        """Return rows of a key, its count and its sums: the first ``top`` rows, or all.
+
+        They are ordered by the count (0), a sum (from 1) or the key (``None``). Rows with equal
+        values are in the ascending order of their keys.
+        """
 
 
 class Table(Protocol):

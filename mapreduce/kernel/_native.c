@@ -47,6 +47,7 @@ static PyMethodDef module_methods[] = {
     {"merge", merge, METH_VARARGS, "Merge two packed counts, hashing with a seed."},
     {"has_byte", has_byte, METH_VARARGS, "Return whether a buffer contains a byte."},
     {"find_lines", find_lines, METH_VARARGS, "Return the offsets of some lines of a block."},
+    {"sums", sums, METH_O, "Return the sum of each sum of packed counts over all keys."},
     {"unpack", unpack, METH_O, "Return packed counts as a list of dicts: counts, sums."},
     {NULL, NULL, 0, NULL},
 };

@@ -24,6 +24,7 @@ PyObject *sum_as_int(Sum sum);
 PyObject *merge(PyObject *module, PyObject *args);
 
 /* Return packed counts as a list of dicts by key: the counts, then the sums of each weight. */
+PyObject *sums(PyObject *module, PyObject *data);
 PyObject *unpack(PyObject *module, PyObject *data);
 
 /* Return a list of the variants that this processor can run, the best one first. */

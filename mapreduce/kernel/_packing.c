@@ -134,3 +134,33 @@ unpack(PyObject *Py_UNUSED(module), PyObject *data)
     }
     return columns;
 }
+
+/* Return the sum of each sum over all keys. They cannot overflow: 2^64 lines have less than 2^64 each. */
+PyObject *
+sums(PyObject *Py_UNUSED(module), PyObject *data)
+{
+    char *bytes;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0 || check_packed(bytes, size) < 0)
+        return NULL;
+    unsigned weights = (unsigned)head_of((const uint8_t *)bytes).weights;
+    __uint128_t all[MAX_WEIGHTS] = {0};
+    for (Py_ssize_t place = sizeof(Packed); place < size;) {
+        Record record;
+        memcpy(&record, bytes + place, sizeof record);
+        size_t first = key_units(record.length) * UNIT;
+        for (unsigned w = 0; w < weights; w++) {
+            Sum sum;
+            memcpy(&sum, bytes + place + first + w * sizeof sum, sizeof sum);
+            all[w] += (__uint128_t)sum.high << 64 | sum.low;
+        }
+        place += (Py_ssize_t)(units_of(record.length, weights) * UNIT);
+    }
+    PyObject *list = PyList_New((Py_ssize_t)weights);
+    for (unsigned w = 0; list != NULL && w < weights; w++) {
+        PyObject *number = sum_as_int((Sum){(uint64_t)all[w], (uint64_t)(all[w] >> 64)});
+        if (number == NULL || PyList_SetItem(list, (Py_ssize_t)w, number) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}

@@ -1,6 +1,6 @@
-/* Sort packed counts by count and key without making a Python object of each key.
+/* Sort packed counts by count, sum or key without making a Python object of each key.
  *
- * The sort compares one word of 8 bytes at a time, most significant first: the count, then the key
+ * The sort compares one word of 8 bytes at a time, most significant first: the value, then the key
  * from left to right. A merge sort orders the items by one word; then each run of equal words is
  * sorted by the next word. The words are stored in the array that is sorted, so a record is read once
  * for each word and not once for each comparison.
@@ -93,10 +93,64 @@ sort_keys(Item *items, Item *spare, size_t size, size_t depth)
     }
 }
 
-/* Return the items of packed counts, sorted by count, the highest first, then by the bytes of the key;
+/* Return the sum number w behind a packed key. */
+static inline Sum
+sum_of(const uint8_t *record, unsigned w)
+{
+    Sum sum;
+    memcpy(&sum, record + key_units(record_of(record).length) * UNIT + w * sizeof sum, sizeof sum);
+    return sum;
+}
+
+/* What items are ordered by: a value, where 0 is the count and 1 the first sum, or the key. */
+enum { BY_KEY = -1 };
+typedef struct {
+    int by;
+    uint64_t flip;  /* all bits are set if the highest value comes first */
+} Order;
+
+/* Return the bits of a record's value by which it is sorted first: a sum has 128, a count 64. */
+static inline uint64_t
+first_word(const uint8_t *record, Order order)
+{
+    if (order.by == 0)
+        return record_of(record).count ^ order.flip;
+    return order.by > 0 ? sum_of(record, (unsigned)order.by - 1).high ^ order.flip : 0;
+}
+
+/* Sort items by their words, which are the high bits of a value, or all of it; items with equal words
+ * by the low bits, then by the bytes of the key. */
+static inline void
+sort_values(Item *items, Item *spare, size_t size, Order order, int high)
+{
+    sort_words(items, spare, size);
+    for (size_t i = 0, next; i < size; i = next) {
+        for (next = i + 1; next < size && items[next].word == items[i].word;)
+            next++;
+        if (next - i > 1 && high) {
+            for (size_t j = i; j < next; j++)
+                items[j].word = sum_of(items[j].record, (unsigned)order.by - 1).low ^ order.flip;
+            sort_values(items + i, spare, next - i, order, 0);
+        }
+        else if (next - i > 1)
+            sort_keys(items + i, spare, next - i, 0);
+    }
+}
+
+static inline void
+reverse(Item *items, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        Item item = items[i];
+        items[i] = items[size - 1 - i];
+        items[size - 1 - i] = item;
+    }
+}
+
+/* Return the items of packed counts in an order, those with equal values by the bytes of the key;
  * NULL if there is not enough memory. */
 static inline Item *
-ranked_items(const uint8_t *data, size_t size)
+ranked_items(const uint8_t *data, size_t size, Order order)
 {
     Item *items = malloc((size + 1) * sizeof *items), *spare = malloc((size + 1) * sizeof *items);
     if (items == NULL || spare == NULL) {
@@ -107,27 +161,18 @@ ranked_items(const uint8_t *data, size_t size)
     unsigned weights = (unsigned)head_of(data).weights;
     data += sizeof(Packed);
     for (size_t i = 0; i < size; i++) {
-        Record record = record_of(data);
-        items[i] = (Item){~record.count, data};
-        data += units_of(record.length, weights) * UNIT;
+        items[i] = (Item){first_word(data, order), data};
+        data += units_of(record_of(data).length, weights) * UNIT;
     }
-    sort_words(items, spare, size);
-    for (size_t i = 0, next; i < size; i = next) {
-        for (next = i + 1; next < size && items[next].word == items[i].word;)
-            next++;
-        sort_keys(items + i, spare, next - i, 0);
+    if (order.by != BY_KEY)
+        sort_values(items, spare, size, order, order.by > 0);
+    else {
+        sort_keys(items, spare, size, 0);
+        if (order.flip)
+            reverse(items, size);
     }
     free(spare);
     return items;
-}
-
-/* Return the sum number w behind a packed key. */
-static inline Sum
-sum_of(const uint8_t *record, unsigned w)
-{
-    Sum sum;
-    memcpy(&sum, record + key_units(record_of(record).length) * UNIT + w * sizeof sum, sizeof sum);
-    return sum;
 }
 
 /* ---- Lines of CSV (RFC 4180, line feeds): the fields of the key, the count, the sums. ---- */

@@ -1,4 +1,4 @@
-/* The Python type Ranking: packed counts, the highest count first, read by row number. */
+/* The Python type Ranking: packed counts in an order, read by row number. */
 #include "_native.h"
 #include "_rank.h"
 
@@ -13,16 +13,21 @@ typedef struct {
 static PyObject *
 Ranking_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"packed", "top", NULL};
+    static char *names[] = {"packed", "top", "by", "descending", NULL};
     PyObject *packed;
     char *data;
     Py_ssize_t size, top;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Sn", names, &packed, &top))
+    int by = 0, descending = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Sn|ip", names, &packed, &top, &by, &descending))
         return NULL;
     if (PyBytes_AsStringAndSize(packed, &data, &size) < 0 || check_packed(data, size) < 0)
         return NULL;
     if (top < 0) {
         PyErr_SetString(PyExc_ValueError, "a ranking cannot have fewer than 0 rows");
+        return NULL;
+    }
+    if (by < BY_KEY || by > (int)head_of((const uint8_t *)data).weights) {
+        PyErr_SetString(PyExc_ValueError, "a ranking is by key (-1), count (0) or a sum (from 1)");
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -33,8 +38,9 @@ Ranking_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t keys = (Py_ssize_t)load64((const uint8_t *)data);
     self->size = top < keys ? top : keys;
     self->weights = (unsigned)head_of((const uint8_t *)data).weights;
+    Order order = {by, descending ? UINT64_MAX : 0};
     Py_BEGIN_ALLOW_THREADS
-    self->items = ranked_items((const uint8_t *)data, (size_t)keys);
+    self->items = ranked_items((const uint8_t *)data, (size_t)keys, order);
     Py_END_ALLOW_THREADS
     if (self->items == NULL) {
         Py_DECREF(self);

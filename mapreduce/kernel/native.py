@@ -58,6 +58,10 @@ class PackedCounts:
         """Return the sum of all counts."""
         return int.from_bytes(self.data[8:16], sys.byteorder)
 
+    def sums(self) -> list[int]:
+        """Return the sum of all counts, then the sum of each sum."""
+        return [self.total(), *_native.sums(self.data)]
+
     def merge(self, other: PackedCounts, /) -> PackedCounts:
         return PackedCounts(_native.merge(self.data, other.data, os.urandom(SEED_SIZE)))
 
@@ -65,15 +69,23 @@ class PackedCounts:
         """Return the counts, then each sum, as dictionaries of the same keys."""
         return _native.unpack(self.data)
 
-    def ranked(self, delimiter: bytes | None, top: int | None) -> Ranking:
-        return Ranking(self.data, delimiter, len(self) if top is None else min(top, len(self)))
+    def ranked(
+        self,
+        delimiter: bytes | None,
+        top: int | None,
+        by: int | None = 0,
+        descending: bool = True,
+    ) -> Ranking:
+        most = len(self) if top is None else min(top, len(self))
+        number = -1 if by is None else by
+        return Ranking(_native.Ranking(self.data, most, number, descending), delimiter)
 
 
 class Ranking(Sequence[Row]):
-    """Packed counts as rows, the highest count first; reading a row makes a tuple of it."""
+    """Packed counts as rows in an order; reading a row makes a tuple of it."""
 
-    def __init__(self, packed: bytes, delimiter: bytes | None, top: int) -> None:
-        self._ranking = _native.Ranking(packed, top)
+    def __init__(self, ranking: _native.Ranking, delimiter: bytes | None) -> None:
+        self._ranking = ranking
         self._delimiter = delimiter
 
     def __len__(self) -> int:

@@ -42,7 +42,7 @@ class CsvWriter:
         return csv_text(rows)
 
 
-def _no_formula(value: str | int) -> str | int:
+def _no_formula(value: str | float) -> str | float:
     return "'" + value if isinstance(value, str) and value[:1] in FORMULA else value
 
 

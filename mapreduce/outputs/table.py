@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from mapreduce.errors import JobError, printable
 
-Row: TypeAlias = tuple[str | int, ...]
+Row: TypeAlias = tuple[str | int | float, ...]
 
 ROWS: Final = 4096
 """Rows that are turned into text at once."""

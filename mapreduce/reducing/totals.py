@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from mapreduce.kernel import ODD, Packed
@@ -38,6 +40,23 @@ class Odd(NamedTuple):
         if len(fields) <= self.inside:
             return key, []
         return ODD.join(fields), texts.split(self.separator)
+
+
+class Order(NamedTuple):
+    """What rows are ordered by: value 0 is the count, 1 the first measure, ``None`` the key.
+
+    Rows with equal values are always in the ascending order of the bytes of their keys.
+    """
+
+    value: int | None = 0
+    descending: bool = True
+
+    def sort(self, columns: Sequence[Mapping[bytes, Any]]) -> list[bytes]:
+        """Return the keys in this order."""
+        if self.value is None:
+            return sorted(columns[0], reverse=self.descending)
+        value_of = columns[self.value].__getitem__
+        return sorted(sorted(columns[0]), key=value_of, reverse=self.descending)
 
 
 @dataclass(frozen=True)
@@ -126,25 +145,46 @@ class Totals:
         split_at: bytes | None = None,
         top: int | None = None,
         columns: Sequence[int] | None = None,
+        order: Order | None = None,
     ) -> Sequence[Row]:
         """Return a row for each key: the key, then its count and measures, highest count first.
 
         The byte ``split_at`` cuts the key into columns. ``columns`` chooses and orders the values:
-        0 is the count, 1 the first measure. Rows are ranked by the first of these values; rows with
-        equal values are sorted by the bytes of the key. Only the first ``top`` rows are returned.
+        0 is the count, 1 the first measure. Without an ``order``, rows are ranked by the first of
+        these values; rows with equal values are sorted by the bytes of the key. Only the first
+        ``top`` rows are returned.
         Bytes that are not UTF-8 become surrogate escapes.
         """
         shown = range(1 + len(self.measures)) if columns is None else columns
         all_sums = [0, *range(1, 1 + len(self.measures))]
+        order = order or Order(shown[0])
         if list(shown) == all_sums and self.odd is None and not isinstance(self.held, list):
-            return self.held.ranked(split_at, top)
+            return self.held.ranked(split_at, top, *order)
         held = self.columns()
         chosen = [held[number] for number in shown]
-        ranking = sorted(sorted(chosen[0]), key=chosen[0].__getitem__, reverse=True)[:top]
+        ranking = order.sort(held)[:top] if held[0] else []
         values = [map(column.__getitem__, ranking) for column in chosen]
         return [
             (*key_columns(key, split_at), *row) for key, *row in zip(ranking, *values, strict=True)
         ]
+
+    def overall(self) -> list[Any]:
+        """Return the count and the measures of all keys together, as if they were one key."""
+        if not isinstance(self.held, list) and self.odd is None:
+            return [*self.held.sums()]
+        totals: list[Any] = []
+        for measure, column in zip((Sum(), *self.measures), self.columns(), strict=True):
+            values = column.values()
+            # merge may change its first argument, which must stay the value of its key
+            adds = type(measure) is Sum
+            totals.append(sum(values) if adds else reduce(measure.merge, map(deepcopy, values)))
+        return totals
+
+    def has_negative(self, number: int) -> bool:
+        """Return whether any key has a negative value: 0 is the count, 1 the first measure."""
+        return isinstance(self.held, list) and any(
+            value < 0 for value in self.held[number].values()
+        )
 
 
 EMPTY = Totals([{}])

@@ -239,6 +239,11 @@ ANNOTATED: Final = "from typing import Annotated as A\n"
             "job.py",
             "-x of 'b' is an option of this job, too; rename it",
         ),
+        (
+            "from mapreduce import TableView\n" + ONE.format("(v: TableView, top: int)", "..."),
+            "job.py",
+            "--top is an option twice; rename the parameter",
+        ),
     ],
     ids=lambda value: value[:20] if value else "missing",
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from promises import change, promise
 
-from mapreduce import UsageError, run
+from mapreduce import TableView, UsageError, run
 from mapreduce.jobs.accesslog import accesslog
 
 LOG = rb"""::1 - - [10/Oct/2000:13:55:36 -0700] "GET /a.gif?x=1 HTTP/1.0" 200 2326
@@ -89,4 +89,4 @@ def test_a_name_that_is_not_known_is_refused_with_those_that_are() -> None:
     with pytest.raises(UsageError, match=r"there is no field 'pth'; the names are host, ident"):
         accesslog(by="pth")
     with pytest.raises(UsageError, match="top=0: must be at least 1"):
-        accesslog(top=0)
+        accesslog(view=TableView(top=0))

@@ -46,14 +46,14 @@ def test_values_come_by_descending_count_then_by_bytes(tmp_path: Path) -> None:
     [table] = run(count("1,2"), [path]).tables
     assert table.header == ("Field1", "Field2", "Count")
     assert list(table.rows) == [("a", "x", 2), ("b", "x", 1), ("b", "y", 1)]
-    assert table.note == "3 of 3 distinct values"
+    assert table.note == "3 distinct values"
 
 
 def test_the_table_goes_to_stdout_as_csv_and_the_summary_to_stderr() -> None:
     run = command("-F", "2", "-o", "-", "-")
     assert (run.returncode, run.stdout) == (0, b"Field2,Count\nx,3\ny,1\n")
     assert b"4 counted, 1 skipped, 1 malformed" in run.stderr
-    assert b"standard output: 2 of 2 distinct values" in run.stderr
+    assert b"standard output: 2 distinct values" in run.stderr
 
 
 def test_the_table_goes_to_counts_csv_in_the_directory(tmp_path: Path) -> None:
@@ -63,6 +63,18 @@ def test_the_table_goes_to_counts_csv_in_the_directory(tmp_path: Path) -> None:
 
 def test_top_keeps_the_most_frequent() -> None:
     assert command("-F", "1", "--top", "1", "-o", "-", "-").stdout == b"Field1,Count\na,2\n"
+
+
+def test_the_options_of_a_table_are_options_of_the_command() -> None:
+    options = ["--top", "1", "--order", "key:desc", "--percent", "--cumulative", "--others"]
+    run = command("-F", "2", *options, "--total", "-o", "-", "-")
+    assert run.stdout == (
+        b"Row,Field2,Count,Percent(Count),Cumulative(Count)\n"
+        b"1,y,1,25.00,25.00\nOthers,,3,75.00,100.00\nTotal,,4,100.00,\n"
+    )
+    assert b"standard output: 1 of 2 distinct values\n" in run.stderr
+    run = command("-F", "2", "--top", "1", "-o", "-", "-")
+    assert b"standard output: 1 of 2 distinct values; Count 1 of 4 is not shown\n" in run.stderr
 
 
 def test_lines_of_another_width_than_expected_are_malformed() -> None:
@@ -150,7 +162,7 @@ def test_a_quoted_field_is_told_until_quotes_are_read(
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"fields": ["7", "8"]}, {"fields": 7}, {"delimiter": b","}, {"top": "3"}, {"top": 1.5}],
+    [{"fields": ["7", "8"]}, {"fields": 7}, {"delimiter": b","}],
 )
 def test_parameters_of_another_type_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(arguments))}=.*: must be "):
@@ -170,6 +182,8 @@ def test_fields_that_cannot_be_are_refused(text: str) -> None:
         (["-F", "1", "-d", r"\n"], b"delimiter"),
         (["-F", "3", "--fields-expected", "2"], b"the fields must be 1 to 2, not (3,)"),
         (["-F", "1", "--top", "0"], b"--top 0"),
+        (["-F", "1", "--order", "x"], b"--order x: write count, key;"),
+        (["-F", "1", "--others"], b"--others: without --top, all rows are written"),
         (["-F", "1", "-o", "-", "--stats", "-"], b"both go to standard output"),
     ],
 )

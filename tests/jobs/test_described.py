@@ -11,7 +11,7 @@ import pytest
 from conftest import record
 from promises import change, promise
 
-from mapreduce import Job, KeyCount, LineMapper, run
+from mapreduce import Job, KeyCount, LineMapper, TableView, run
 from mapreduce.jobs.count import count
 from mapreduce.jobs.flowlogs import flowlogs
 from mapreduce.jobs.wordcount import wordcount
@@ -86,7 +86,7 @@ COUNT = {
         ),
         (lambda: count("7"), "count", COUNT),
         (
-            lambda: count("2,7-", fields_expected=14, top=3),
+            lambda: count("2,7-", fields_expected=14, view=TableView(top=3)),
             "count",
             COUNT | {"fields": [2, -7], "fields_expected": 14, "top": 3},
         ),
