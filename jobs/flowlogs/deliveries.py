@@ -44,11 +44,13 @@ class DeliverySelector(NamedTuple):
     until: datetime | None = None
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    """Accounts whose logs are not selected."""
 
     @property
     def prunes(self) -> bool:
         """Whether there is any condition, so that whole directories may be skipped."""
-        return bool(self.since or self.until or self.accounts or self.regions)
+        return self != ANY_LOG
 
     @property
     def nothing_left(self) -> str:
@@ -75,6 +77,10 @@ class DeliverySelector(NamedTuple):
         wanted = ((self.accounts, info.account), (self.regions, info.region))
         if any(some and (not unknown if one is None else one not in some) for some, one in wanted):
             return False
+        if self.excluded and (
+            not unknown if info.account is None else info.account in self.excluded
+        ):
+            return False
         if self.since is None and self.until is None:
             return True
         if info.start is None or info.end is None:
@@ -89,16 +95,24 @@ ANY_LOG: Final = DeliverySelector()
 
 
 def parse_selection(
-    since: str | None, until: str | None, accounts: Sequence[str], regions: Sequence[str]
+    since: str | None,
+    until: str | None,
+    accounts: Sequence[str],
+    regions: Sequence[str],
+    excluded: Sequence[str] = (),
 ) -> DeliverySelector:
     """Return the selector for these options; a time without a zone is UTC.
 
-    Raises ``UsageError`` for a text that is not a time, and for an empty span of time.
+    Raises ``UsageError`` for a text that is not a time, for an empty span of time, and for an
+    account that is both wanted and excluded.
     """
     start, end = parse_time("since", since), parse_time("until", until)
     if start and end and start >= end:
         raise UsageError(f"{named('since', since)} is not before {named('until', until)}")
-    return DeliverySelector(start, end, _several(accounts), _several(regions))
+    for account in set(_several(accounts)) & set(_several(excluded)):
+        wanted, excluding = named("account", printable(account)), named("exclude_account")
+        raise UsageError(f"{wanted} is named by {excluding}, too")
+    return DeliverySelector(start, end, _several(accounts), _several(regions), _several(excluded))
 
 
 def _several(values: Sequence[str]) -> tuple[str, ...]:

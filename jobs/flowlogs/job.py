@@ -59,23 +59,24 @@ class FlowLogs(Job):
     @property
     def described(self) -> Mapping[str, object]:
         since, until = self.selector.since, self.selector.until
-        asked = {"match_src": self.question.match_src, "tag_column": self.tag_column}
-        span = self.question.span.described if self.question.span else {}
-        return (
-            {name: True for name in asked if asked[name]}
-            | {**span}
-            | {
-                "by": list(self.question.by),
-                "measure": list(self.question.measures),
-                "action": self.question.action,
-                "log_format": " ".join(self.layout.names),
-                "on_conflict": self.on_conflict,
-                "since": since and since.isoformat(),
-                "until": until and until.isoformat(),
-                "account": list(self.selector.accounts),
-                "region": list(self.selector.regions),
-            }
-        )
+        always = {
+            "by": list(self.question.by),
+            "measure": list(self.question.measures),
+            "action": self.question.action,
+            "log_format": " ".join(self.layout.names),
+            "on_conflict": self.on_conflict,
+            "since": since and since.isoformat(),
+            "until": until and until.isoformat(),
+            "account": list(self.selector.accounts),
+            "region": list(self.selector.regions),
+        }
+        if_asked = {
+            "exclude_account": list(self.selector.excluded),
+            "match_src": self.question.match_src,
+            "tag_column": self.tag_column,
+            **(self.question.span.described if self.question.span else {}),
+        }
+        return always | {name: value for name, value in if_asked.items() if value}
 
     def _outputs(self) -> Sequence[str]:
         """Return the names of the tables: that of the tags, if there are tags, and of the keys."""
@@ -151,6 +152,9 @@ def flowlogs(
     account: Annotated[
         list[str] | None, "Read only logs of this AWS account; may be repeated."
     ] = None,
+    exclude_account: Annotated[
+        list[str] | None, "Read no logs of this AWS account; may be repeated."
+    ] = None,
     region: Annotated[list[str] | None, "Read only logs of this region; may be repeated."] = None,
     log_format: Annotated[
         str, "Fields of logs without a header: 'version ...' or '${version} ...'."
@@ -169,7 +173,8 @@ def flowlogs(
 ) -> FlowLogs:
     """Count AWS VPC flow-log records by tag and by destination port and protocol."""
     accounts, regions = _listed("account", account), _listed("region", region)
-    selector = parse_selection(since, until, accounts, regions)
+    excluded = _listed("exclude_account", exclude_account)
+    selector = parse_selection(since, until, accounts, regions, excluded)
     question = parse_question(_joined("by", by), _listed("measure", measure) or ["flows"], action)
     question = question._replace(match_src=match_src, span=parse_span(from_, to))
     for option, value in {"tag_column": tag_column, "match_src": match_src}.items():

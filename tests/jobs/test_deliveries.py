@@ -109,6 +109,39 @@ def test_a_prefix_of_another_account_or_region_holds_nothing(path: str) -> None:
     assert not DeliverySelector(accounts=("111122223333",), regions=("eu-west-1",)).may_hold(path)
 
 
+@promise(
+    "No log of an excluded account is read, nor one whose account is not known",
+    broken_by=change(
+        "mapreduce.jobs.flowlogs.deliveries:DeliverySelector._agrees",
+        "info.account in self.excluded",
+        "False",
+    ),
+)
+def test_no_log_of_an_excluded_account_is_read_nor_one_of_an_unknown_account(
+    tmp_path: Path,
+) -> None:
+    accounts = ["111111111111", "222222222222", "333333333333"]
+    paths = [tmp_path / "AWSLogs" / account / "vpcflowlogs/eu-west-1/x.log" for account in accounts]
+    for path in [*paths, tmp_path / "x.log"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(record() + b"\n")
+    job = flowlogs(by="dstport", exclude_account=accounts[:2])
+    assert run(job, [tmp_path]).stats.inputs == 1
+    assert job.described["exclude_account"] == accounts[:2]
+    assert "exclude_account" not in flowlogs(by="dstport").described
+    directories = [str(path.parents[2]) + "/" for path in paths]
+    assert [job.selector.may_hold(name) for name in directories] == [False, False, True]
+    assert job.selector.may_hold("AWSLogs/")
+    with pytest.raises(UsageError, match="none of the inputs is of this time, account"):
+        run(flowlogs(by="dstport", exclude_account=accounts), [tmp_path])
+
+
+def test_an_account_that_is_wanted_and_excluded_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        flowlogs(by="dstport", account=["1", "2"], exclude_account=["2"])
+    assert str(caught.value) == "account=2 is named by exclude_account=, too"
+
+
 @pytest.mark.parametrize(
     ("since", "until", "fault"),
     [
