@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Tally,
         Verdict,
     )
+    from mapreduce.mapping.measured import measured
     from mapreduce.mapping.questions import question_mapper
     from mapreduce.mapping.regex import RegexMapper
     from mapreduce.mapping.shaped_lines import (
@@ -53,7 +54,10 @@ if TYPE_CHECKING:
     from mapreduce.questions.conditions import Condition
     from mapreduce.questions.expressions import Call, Expression, Field
     from mapreduce.questions.parser import parse_by, parse_where
-    from mapreduce.reducing.measures import Largest, Measure, Smallest, Sum
+    from mapreduce.reducing.checking import check_measure
+    from mapreduce.reducing.distinct import Distinct
+    from mapreduce.reducing.field_measures import FieldMeasure, Largest, Mean, Smallest
+    from mapreduce.reducing.measures import Measure, Sum
     from mapreduce.reducing.table_view import ALL_ROWS, TableView
     from mapreduce.reducing.totals import Totals
     from mapreduce.result import Result
@@ -66,10 +70,12 @@ __all__ = [
     "Call",
     "Combiner",
     "Condition",
+    "Distinct",
     "Drained",
     "Expression",
     "Field",
     "FieldMapper",
+    "FieldMeasure",
     "InputError",
     "Job",
     "Judgement",
@@ -79,6 +85,7 @@ __all__ = [
     "Malformed",
     "MapReduceError",
     "Mapper",
+    "Mean",
     "Measure",
     "RegexMapper",
     "Reject",
@@ -97,10 +104,12 @@ __all__ = [
     "WordMapper",
     "access_log",
     "blank_fields",
+    "check_measure",
     "csv_lines",
     "delimited_lines",
     "find_lines",
     "json_lines",
+    "measured",
     "named",
     "parse_by",
     "parse_where",
@@ -137,6 +146,7 @@ _HOMES = {
         "Verdict",
     ),
     "mapreduce.mapping.questions": ("question_mapper",),
+    "mapreduce.mapping.measured": ("measured",),
     "mapreduce.mapping.regex": ("RegexMapper",),
     "mapreduce.mapping.shapes": ("ShapeMapper",),
     "mapreduce.mapping.shaped_lines": (
@@ -160,10 +170,16 @@ _HOMES = {
         "Field",
     ),
     "mapreduce.questions.parser": ("parse_by", "parse_where"),
-    "mapreduce.reducing.measures": (
+    "mapreduce.reducing.distinct": ("Distinct",),
+    "mapreduce.reducing.checking": ("check_measure",),
+    "mapreduce.reducing.field_measures": (
+        "FieldMeasure",
         "Largest",
-        "Measure",
+        "Mean",
         "Smallest",
+    ),
+    "mapreduce.reducing.measures": (
+        "Measure",
         "Sum",
     ),
     "mapreduce.reducing.table_view": ("ALL_ROWS", "TableView"),

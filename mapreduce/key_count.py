@@ -39,8 +39,8 @@ class KeyCount(Job):
         if isinstance(self.header, str):
             raise TypeError(f"the header is the text {self.header!r}: write ({self.header!r}, ...)")
         if not self.header and self.mapper.titles:
-            sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
-            object.__setattr__(self, "header", (*self.mapper.titles, "Count", *sums))
+            measured = [measure.title for measure in self.mapper.measures]
+            object.__setattr__(self, "header", (*self.mapper.titles, "Count", *measured))
         columns, measures = self.mapper.key_columns, len(self.mapper.measures)
         if len(self.header) != columns + 1 + measures:
             raise ValueError(

@@ -96,7 +96,7 @@ class KeyMapping:
             new = cast(bytes, self._mapped(key))
             for column, values, measure in zip(mapped[1:], raw[1:], measures, strict=True):
                 value = values[key]
-                column[new] = measure.merge(column[new], value) if new in column else value
+                column[new] = measure.join(column[new], value) if new in column else value
             counts[new] = counts.get(new, 0) + count
         return Totals(mapped if measures else kernel.pack(counts), measures)
 

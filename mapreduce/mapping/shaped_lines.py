@@ -13,8 +13,8 @@ from typing import Any, Final
 from mapreduce.kernel.json_lines import JsonLines, unescape
 from mapreduce.kernel.json_path import parse_path
 from mapreduce.kernel.shapes import AccessLog, Blanks, Chosen, Cut, Plain, Quoted
-from mapreduce.mapping.shapes import ABSENT, ShapeMapper
-from mapreduce.reducing.measures import Sum
+from mapreduce.mapping.shapes import ShapeMapper
+from mapreduce.reducing.measures import ABSENT, Sum
 
 ACCESS: Final[Mapping[str, Chosen]] = {
     "host": 1,

@@ -19,15 +19,13 @@ from mapreduce.mapping.counting import TableMapper
 from mapreduce.mapping.header import find_name, title
 from mapreduce.mapping.keys import KeyMap, MapKey
 from mapreduce.mapping.mapper import SKIPPED, Judgement, Mapper
-from mapreduce.reducing.measures import Sum
+from mapreduce.reducing.measures import ABSENT, Sum
 from mapreduce.reducing.totals import Odd
 
 JOINT: Final = b"\n"
 """Separates the values of a key; no value can hold it."""
 COLUMN: Final = b"\x1f"
 """Separates the columns of a table that is not text; no value should hold it."""
-ABSENT: Final = (b"", b"-")
-"""Texts that mean a missing number, which adds 0 to a sum."""
 
 Show: TypeAlias = Callable[[bytes], bytes]
 """A function that makes of a raw value what is shown."""

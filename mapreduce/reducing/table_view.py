@@ -14,8 +14,6 @@ Total,,9,100.00
 
 # Without "from __future__ import annotations": a start would compile each of them from its text.
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
-from functools import reduce
 from typing import Annotated, Any, Final, NamedTuple
 
 from mapreduce.errors import UsageError, named
@@ -99,7 +97,7 @@ class TableView(NamedTuple):
         order = self.checked(header, measures)
         ranked = totals.rows(split_at=split_at, top=self.top, order=order)
         shown = _Shown(self, tuple(header), totals, tuple(measures), order, ranked)
-        return Table(name, shown.titles(), shown.rows(split_at), shown.note(what))
+        return Table(name, shown.titles(), shown.rows(), shown.note(what))
 
 
 ALL_ROWS: Final = TableView()
@@ -172,7 +170,7 @@ class _Shown(NamedTuple):
         shares = [f"{name}({title})" for name, wanted in more if wanted]
         return (*["Row"][: self.numbered], *self.header, *shares)
 
-    def rows(self, split_at: bytes | None) -> Sequence[Row]:
+    def rows(self) -> Sequence[Row]:
         view = self.view
         if not (view.percent or view.cumulative or self.numbered):
             return self.ranked
@@ -180,7 +178,7 @@ class _Shown(NamedTuple):
         whole = 0 if self._no_share() else total[self.share]
         made = [*self._marked(whole)]
         if view.others and self.hidden:
-            others = self._others(total, split_at)
+            others = self._others(total)
             made.append(self._last(OTHERS, others, others[self.share], whole, whole))
         if view.total:
             made.append(self._last(TOTAL, total, total[self.share], None, whole))
@@ -196,7 +194,9 @@ class _Shown(NamedTuple):
     def _last(
         self, label: str, values: Sequence[Any], part: int, running: int | None, whole: int
     ) -> Row:
-        return (label, *[""] * self.first, *values, *self._shares(part, running, whole))
+        count, *measured = values
+        shown = [one.show(value) for one, value in zip(self.measures, measured, strict=True)]
+        return (label, *[""] * self.first, count, *shown, *self._shares(part, running, whole))
 
     def _shares(self, part: int, running: int | None, whole: int) -> Iterator[Percent | str]:
         """Yield the wanted percentages; they are empty if the whole is 0."""
@@ -207,23 +207,18 @@ class _Shown(NamedTuple):
     def _total(self) -> list[Any]:
         """Return the count and the measures of all keys together."""
         if not len(self.totals):
-            return [0, *(0 if type(measure) is Sum else "" for measure in self.measures)]
+            return [0, *(measure.nothing for measure in self.measures)]
         return self.totals.overall()
 
-    def _others(self, total: Sequence[Any], split_at: bytes | None) -> list[Any]:
+    def _others(self, total: Sequence[Any]) -> list[Any]:
         """Return the count and the measures of the keys that are not shown."""
-        columns = range(self.first, len(self.header))
-        adding = (Sum(), *self.measures)
-        if all(type(measure) is Sum for measure in adding):
-            shown = [0] * len(adding)
+        if all(type(measure) is Sum for measure in self.measures):
+            columns = range(self.first, len(self.header))
+            shown = [0] * len(columns)
             for row in _read(self.ranked):
                 shown = [value + row[at] for value, at in zip(shown, columns, strict=True)]
             return [whole - value for whole, value in zip(total, shown, strict=True)]
-        rest = self.totals.rows(split_at=split_at, order=self.order)[len(self.ranked) :]
-        return [
-            reduce(measure.merge, (deepcopy(row[at]) for row in rest))
-            for measure, at in zip(adding, columns, strict=True)
-        ]
+        return self.totals.overall(self.totals.ranking(self.order)[len(self.ranked) :])
 
     def _no_share(self) -> str:
         """Return why there are no percentages, or an empty text."""
@@ -243,7 +238,7 @@ class _Shown(NamedTuple):
             title = self.header[self.first]
             lines = self.totals.lines - sum(row[self.first] for row in _read(self.ranked))
             parts.append(f"{title} {lines:,} of {self.totals.lines:,} is not shown")
-        return "; ".join(filter(None, [*parts, self._no_share()]))
+        return "; ".join(filter(None, [*parts, self._no_share(), *self.totals.notes()]))
 
 
 def _read(rows: Sequence[Row]) -> Iterator[Any]:

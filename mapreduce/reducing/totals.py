@@ -12,7 +12,7 @@ object for each key. Callers need not know which.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -162,29 +162,54 @@ class Totals:
             return self.held.ranked(split_at, top, *order)
         held = self.columns()
         chosen = [held[number] for number in shown]
-        ranking = order.sort(held)[:top] if held[0] else []
-        values = [map(column.__getitem__, ranking) for column in chosen]
+        ranking = self.ranking(order)[:top]
+        shows = [self.measures[number - 1].show if number else None for number in shown]
+        values = [_shown(column, ranking, show) for column, show in zip(chosen, shows, strict=True)]
         return [
             (*key_columns(key, split_at), *row) for key, *row in zip(ranking, *values, strict=True)
         ]
 
-    def overall(self) -> list[Any]:
-        """Return the count and the measures of all keys together, as if they were one key."""
-        if not isinstance(self.held, list) and self.odd is None:
+    def ranking(self, order: Order) -> list[bytes]:
+        """Return the keys in an order."""
+        columns = [*self.columns()]
+        if not columns[0]:
+            return []
+        if order.value:
+            rank = self.measures[order.value - 1].rank
+            columns[order.value] = {key: rank(one) for key, one in columns[order.value].items()}
+        return order.sort(columns)
+
+    def overall(self, keys: Sequence[bytes] | None = None) -> list[Any]:
+        """Return the count and the measures of some keys together, or of all, as of one key."""
+        if keys is None and not isinstance(self.held, list) and self.odd is None:
             return [*self.held.sums()]
         totals: list[Any] = []
         for measure, column in zip((Sum(), *self.measures), self.columns(), strict=True):
-            values = column.values()
+            values = column.values() if keys is None else [column[key] for key in keys]
             # merge may change its first argument, which must stay the value of its key
             adds = type(measure) is Sum
-            totals.append(sum(values) if adds else reduce(measure.merge, map(deepcopy, values)))
+            totals.append(sum(values) if adds else reduce(measure.join, map(deepcopy, values)))
         return totals
+
+    def notes(self) -> list[str]:
+        """Return what the measures say of their values."""
+        if not isinstance(self.held, list):
+            return []
+        columns = zip(self.measures, self.held[1:], strict=True)
+        return [note for measure, column in columns if (note := measure.note(column.values()))]
 
     def has_negative(self, number: int) -> bool:
         """Return whether any key has a negative value: 0 is the count, 1 the first measure."""
         return isinstance(self.held, list) and any(
             value < 0 for value in self.held[number].values()
         )
+
+
+def _shown(
+    column: dict[bytes, Any], keys: Sequence[bytes], show: Callable[[Any], Any] | None
+) -> Iterator[Any]:
+    values = map(column.__getitem__, keys)
+    return map(show, values) if show else values
 
 
 EMPTY = Totals([{}])
@@ -202,7 +227,7 @@ def _merged(
     for key, number in right[0].items():
         counts[key] = counts.get(key, 0) + number
     for column, other, measure in zip(left[1:], right[1:], measures, strict=True):
-        merged = {key: measure.merge(column[key], other[key]) for key in known}
+        merged = {key: measure.join(column[key], other[key]) for key in known}
         column.update(other)
         column.update(merged)
     return left
