@@ -235,6 +235,8 @@ def _values(row: Sequence[str], form: Form) -> Sequence[str]:
 def _remedy_of_width(row: Sequence[str], form: Form) -> str:
     if row[0].startswith("#") and not form.comments:
         return "a comment is read only where dstport or protocol is the first column; remove it"
+    if len(row) == 1 and any(other in row[0] for other in SEPARATORS):
+        return f"separate them by {SEPARATORS[form.separator]}, as in the first line"
     if len(row) < form.width:
         return "add what is missing"
     return f"quote a value that has a {SEPARATORS[form.separator].removesuffix('s')} in it"

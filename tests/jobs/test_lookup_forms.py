@@ -180,9 +180,16 @@ def test_a_column_that_may_be_meant_is_named(refuse: Refuse, header: str, like: 
     assert refuse(header)[0].endswith(f": {like!r} may be meant for it")
 
 
-def test_a_header_of_commas_above_rows_of_semicolons_is_refused(refuse: Refuse) -> None:
-    assert refuse("dstport,protocol,tag\n443;tcp;web\n") == [
-        "lookup.csv:2: 1 values where the header has 3; add what is missing"
+@pytest.mark.parametrize(
+    ("header", "row", "separators"), [(",", ";", "commas"), (";", ",", "semicolons")]
+)
+def test_rows_with_another_separator_than_the_header_are_refused(
+    refuse: Refuse, header: str, row: str, separators: str
+) -> None:
+    text = "\n".join([header.join(["dstport", "protocol", "tag"]), row.join(["443", "tcp", "web"])])
+    assert refuse(text) == [
+        "lookup.csv:2: 1 values where the header has 3; "
+        f"separate them by {separators}, as in the first line"
     ]
 
 
