@@ -26,9 +26,9 @@ NAME(csv_delimiters)(const uint8_t *p, uint8_t delimiter, uint64_t below, uint64
     uint64_t after = closes << 1 | carry->after_close;
     delimiters &= ~inside;
     carry->has_quotes = 1;
-    carry->odd |= opens & after;  /* two quotes together mean one: the value must be changed */
+    carry->doubles |= opens & after;
     carry->odd |= inside & ends;
-    check_edges(carry, opens, closes, delimiters, ends);
+    check_edges(carry, opens, closes, opens & after, delimiters, ends);
     carry->inside = all_or_none(inside >> 63);
     return delimiters;
 }
@@ -46,7 +46,7 @@ NAME(access_delimiters)(const uint8_t *p, uint64_t below, uint64_t ends, Carry *
     carry->odd |= (quotes & bracketed) | (open & ~bracketed) | (close & bracketed);
     carry->odd |= (inside & ends) | (MASK(p, '\\') & below);
     carry->odd |= opens & (closes << 1 | carry->after_close);
-    check_edges(carry, opens, closes, blanks & ~inside, ends);
+    check_edges(carry, opens, closes, 0, blanks & ~inside, ends);
     carry->inside = all_or_none(quoted >> 63);
     carry->bracket = all_or_none(bracketed >> 63);
     return blanks & ~inside;
@@ -123,8 +123,8 @@ NAME(scan_lines)(ShapeScan *scan, const uint8_t *p, Kind kind)
         }
         if (carry.odd)
             fields = split_slowly(scan, kind, line, end);
-        else if (carry.has_quotes && carry.found == spec->needed && !unwrap(scan, kind))
-            fields = 0;
+        else if (carry.has_quotes && carry.found == spec->needed)
+            fields = unwrap(scan, kind, &carry, (size_t)(end - line)) ? fields : 0;
         if (kind == BLANKS && fields == 0)
             scan->empty++;
         else if (fields < spec->least || (spec->width && fields != spec->width))

@@ -139,6 +139,7 @@ typedef struct {
     uint64_t at_start;         /* a field begins at the next byte */
     uint64_t after_close;      /* the byte before closed quotes or brackets */
     uint64_t odd;              /* the masks do not settle the line */
+    uint64_t doubles;          /* two quotes stand together and mean one */
     int has_quotes;
     unsigned begun, found;     /* values whose beginning, whose end is known */
 } Carry;
@@ -151,13 +152,15 @@ all_or_none(uint64_t bit)
     return UINT64_C(0) - bit;
 }
 
-/* Note it if quotes or brackets open where no field begins, or close where none ends. */
+/* Note it if quotes or brackets open where no field begins, or close where none ends. At the bytes
+ * `joined`, quotes open that close at the byte before. */
 static inline void
-check_edges(Carry *carry, uint64_t opens, uint64_t closes, uint64_t delimiters, uint64_t ends)
+check_edges(Carry *carry, uint64_t opens, uint64_t closes, uint64_t joined, uint64_t delimiters,
+            uint64_t ends)
 {
     uint64_t after = closes << 1 | carry->after_close;
-    carry->odd |= opens & ~(delimiters << 1 | carry->at_start);
-    carry->odd |= after & ~(delimiters | ends);
+    carry->odd |= opens & ~(joined | delimiters << 1 | carry->at_start);
+    carry->odd |= after & ~(joined | delimiters | ends);
     carry->after_close = closes >> 63;
     carry->at_start = delimiters >> 63;
 }
@@ -194,9 +197,27 @@ is_access(const Value *values)
            *values[4].from == '"';
 }
 
-/* Take quotes and brackets off the values; return whether the line has its shape. */
+/* Make one quote of two in the values of a line of `size` bytes, whose own quotes are off. */
+static inline void
+undouble(ShapeScan *scan, size_t size)
+{
+    if ((scan->error = reserve_scratch(scan, size)) < 0)
+        return;
+    uint8_t *out = scan->scratch;
+    for (unsigned i = 0; i < scan->spec->needed; i++) {
+        Value *value = &scan->values[i];
+        if (find_byte(value->from, value->to, '"') == value->to)
+            continue;
+        const uint8_t *copy = out;
+        out = copy_without_doubles(out, value->from, value->to);
+        *value = (Value){copy, out};
+    }
+}
+
+/* Take quotes and brackets off the values of a line of `size` bytes; return whether the line has its
+ * shape. */
 static inline int
-unwrap(ShapeScan *scan, Kind kind)
+unwrap(ShapeScan *scan, Kind kind, const Carry *carry, size_t size)
 {
     if (kind == ACCESS && !is_access(scan->values))
         return 0;
@@ -208,6 +229,8 @@ unwrap(ShapeScan *scan, Kind kind)
             value->to--;
         }
     }
+    if (carry->doubles)
+        undouble(scan, size);
     return 1;
 }
 
