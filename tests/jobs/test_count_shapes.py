@@ -129,9 +129,9 @@ CLASHES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"csv": True, "fields": "2-", "header": True},
         "--fields 2-: fields to the end of a line can be counted only between a --delimiter of "
-        "one byte, without --header",
+        "one byte, without --header and --where",
         "fields=2-: fields to the end of a line can be counted only between a delimiter= of one "
-        "byte, without header=",
+        "byte, without header= and where=",
     ),
     (
         {"csv": True, "by": "1", "sum": ["2", "2"]},
