@@ -24,6 +24,7 @@ from mapreduce.backends.this_process import ThisProcess
 from mapreduce.counted import Counted, print_result
 from mapreduce.errors import UsageError
 from mapreduce.inputs.sources import Inputs, Sources, find_sources
+from mapreduce.inputs.stores import Login
 from mapreduce.job import Job
 from mapreduce.mapping.mapper import Mapper
 from mapreduce.mapping.task import MapSettings, forget_combiners, map_splits, map_task
@@ -68,7 +69,7 @@ def count_and_write(
     ``here`` makes the backend that counts if this process counts itself.
     """
     clock, targets = Clock(), _targets(job, options)
-    sources = _find(job, inputs, targets)
+    sources = _find(job, inputs, options, targets)
     targets.check(job.outputs, [*(source.path for source in sources), *job.side_inputs])
     with targets.spool() as spool:
         settings = _settings(job, options, spool)
@@ -87,15 +88,16 @@ def find_inputs(job: Job, inputs: Inputs, options: Options) -> Sources:
 
     Its own files are its side inputs and the files that a run with these options writes.
     """
-    return _find(job, inputs, _targets(job, options))
+    return _find(job, inputs, options, _targets(job, options))
 
 
-def _find(job: Job, inputs: Inputs, targets: Targets) -> Sources:
+def _find(job: Job, inputs: Inputs, options: Options, targets: Targets) -> Sources:
     check_names(job.outputs)
     output = targets.directory
     tables = [] if output is None else [output / name for name in job.outputs]
     others = own_outputs(output, *tables, targets.rejects, targets.stats)
-    return find_sources(inputs, job.selector, without=[*job.side_inputs, *others])
+    own, login = [*job.side_inputs, *others], Login(options.profile, options.role_arn)
+    return find_sources(inputs, job.selector, without=own, login=login)
 
 
 def _targets(job: Job, options: Options) -> Targets:

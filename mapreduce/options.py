@@ -96,6 +96,10 @@ def _path(value: Any) -> str | None:
     return None if isinstance(value, str | os.PathLike) else "must be a path"
 
 
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "must be a text, and not empty"
+
+
 def no_progress(_size: int) -> None:
     """Do nothing: the progress function of a run without one."""
 
@@ -176,6 +180,24 @@ class Options:
             "that print and breakpoint() work in the job's code."
         ),
     ] = False
+    profile: Annotated[
+        str | None,
+        Option(
+            "Profile of AWS's configuration to read s3:// with.",
+            metavar="NAME",
+            default="the environment's",
+            check=_text,
+        ),
+    ] = None
+    role_arn: Annotated[
+        str | None,
+        Option(
+            "Role of AWS to assume before s3:// is read.",
+            metavar="ARN",
+            default="none",
+            check=_text,
+        ),
+    ] = None
     progress: Annotated[
         Tick | None,
         Option(

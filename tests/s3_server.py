@@ -1,7 +1,8 @@
 """An S3 server on loopback, behind a proxy that injects faults and logs the requests.
 
 ``python tests/s3_server.py`` prints the proxy's port. ``PUT /_faults`` with a JSON list of
-``{"kind", "match", "times"}`` sets the faults, ``GET /_log`` gives the requests since then.
+``{"kind", "match", "times"}`` sets the faults, ``GET /_log`` gives the requests since then, and
+``GET /_keys`` the access keys that signed them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ ALIASES = {"//": "/~~/", "/../": "/~..~/", "/./": "/~.~/"}
 """Parts of keys that the S3 server cannot store, and the parts that it stores instead."""
 faults: list[dict[str, Any]] = []
 log: list[str] = []
+keys: set[str] = set()
+"""The access keys that signed the requests since the faults were set."""
 behind: list[int] = []
 
 
@@ -61,6 +64,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             return
         request = f"{self.command} {self.path} {self.headers.get('Range', '')}".strip()
         log.append(request)
+        keys.update(re.findall("Credential=([^/]+)/", self.headers.get("Authorization", "")))
         kind = fault_for(request)
         if kind in ERRORS:
             code = ERRORS[kind]
@@ -81,10 +85,11 @@ class Proxy(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_HEAD = do_POST = handle_any  # noqa: N815 - the library's names
 
     def _control(self, body: bytes) -> None:
-        text = json.dumps(log).encode()
+        text = json.dumps(sorted(keys) if self.path == "/_keys" else log).encode()
         if self.command == "PUT":
             faults[:] = json.loads(body)
             log.clear()
+            keys.clear()
         self._answer(200, text, {})
 
     def _answer(self, status: int, data: bytes, headers: dict[str, str], cut: bool = False) -> None:

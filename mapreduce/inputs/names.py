@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mapreduce.errors import UsageError, printable
-from mapreduce.inputs.stores import store_of
+from mapreduce.inputs.stores import NO_LOGIN, Login, store_of
 
 if TYPE_CHECKING:
     from mapreduce.inputs.tree import MayHold
@@ -52,7 +52,9 @@ class Expanded(NamedTuple):
     special: Sequence[str]
 
 
-def expand(names: Sequence[str], selector: Selector | None = None) -> Expanded:
+def expand(
+    names: Sequence[str], selector: Selector | None = None, login: Login = NO_LOGIN
+) -> Expanded:
     """Return the paths of all files that these names stand for.
 
     ``-`` is standard input. ``@FILE`` holds more names, one on each line. A directory stands for
@@ -66,7 +68,7 @@ def expand(names: Sequence[str], selector: Selector | None = None) -> Expanded:
     may_hold = selector.may_hold if selector and selector.prunes else None
     for name, where in _expand_lists(names):
         try:
-            found = _find_files(name, may_hold, special)
+            found = _find_files(name, may_hold, special, login)
         except UsageError as error:
             raise with_list_line(where, error) from error
         if found is None:
@@ -97,9 +99,11 @@ def with_list_line(where: str | None, error: UsageError) -> UsageError:
     return UsageError(f"{where}: {error}") if where else error
 
 
-def _find_files(name: str, may_hold: MayHold | None, special: list[str]) -> list[str] | None:
+def _find_files(
+    name: str, may_hold: MayHold | None, special: list[str], login: Login
+) -> list[str] | None:
     """Return the files below a directory or matching a pattern, or ``None`` if it is neither."""
-    if store := store_of(name):
+    if store := store_of(name, login):
         return _not_empty(
             [*store.find(name, may_hold)], f"{printable(name)}: holds no object", may_hold
         )

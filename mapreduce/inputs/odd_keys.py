@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from mapreduce.inputs.stores import NO_LOGIN, Login
 from mapreduce.inputs.tree import MayHold, is_shown
 
 
@@ -20,12 +21,14 @@ def is_odd(key: str) -> bool:
     return not {"", ".", ".."}.isdisjoint(key.split("/"))
 
 
-def list_keys(bucket: str, key: str, may_hold: MayHold | None) -> Iterator[dict[str, Any]]:
+def list_keys(
+    bucket: str, key: str, may_hold: MayHold | None, login: Login
+) -> Iterator[dict[str, Any]]:
     """Yield the object with this key or, if there is none, all objects below it.
 
     Hidden and empty objects below it are left out, as the module ``s3`` leaves them out.
     """
-    found = [*_list_prefix(bucket, key)]
+    found = [*_list_prefix(bucket, key, login)]
     if exact := [one for one in found if one["path"] == key and not key.endswith("/")]:
         yield from exact
         return
@@ -39,17 +42,17 @@ def list_keys(bucket: str, key: str, may_hold: MayHold | None) -> Iterator[dict[
             yield one
 
 
-def read_key(bucket: str, key: str, start: int, stop: int, etag: str) -> bytes:
+def read_key(bucket: str, key: str, start: int, stop: int, etag: str, *, login: Login) -> bytes:
     """Return the bytes ``[start, stop)`` of an object; raise what ``boto3`` raises."""
     condition = {"IfMatch": etag} if etag else {}
     wanted = f"bytes={start}-{stop - 1}"
-    answer = _client().get_object(Bucket=bucket, Key=key, Range=wanted, **condition)
+    answer = _client(login).get_object(Bucket=bucket, Key=key, Range=wanted, **condition)
     return bytes(answer["Body"].read())
 
 
-def _list_prefix(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
+def _list_prefix(bucket: str, prefix: str, login: Login) -> Iterator[dict[str, Any]]:
+    pages = _client(login).get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix):
         for found in page.get("Contents", ()):
             yield {
                 "path": found["Key"],
@@ -60,12 +63,16 @@ def _list_prefix(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def _client() -> Any:
-    """Return this process's client, which finds its endpoint and credentials by itself."""
+def _client(login: Login) -> Any:
+    """Return this process's client, which finds its endpoint by itself, without a login all."""
     import boto3  # noqa: PLC0415 - optional, and slow to import
     from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
+    if login != NO_LOGIN:
+        from mapreduce.inputs.login import session_of  # noqa: PLC0415 - optional
+
+        return session_of(login).client("s3", config=Config(connect_timeout=5, read_timeout=30))
     unsigned = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}
     settings: dict[str, Any] = {"signature_version": UNSIGNED} if unsigned else {}
     config = Config(connect_timeout=5, read_timeout=30, **settings)

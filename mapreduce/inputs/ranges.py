@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from mapreduce.inputs.s3 import read_range
+from mapreduce.inputs.stores import NO_LOGIN, Login
 
 SMALLEST: Final = 256 << 10
 """Bytes of the first range after a seek: the caller may need no more."""
@@ -28,9 +29,11 @@ class ObjectFile(io.RawIOBase):
         etag: str,
         stop: int,
         tick: Callable[[int], None] | None = None,
+        *,
+        login: Login = NO_LOGIN,
     ) -> None:
         super().__init__()
-        self._tick = tick
+        self._tick, self._login = tick, login
         self._url, self._size, self._etag, self._stop = url, size, etag, stop
         self._threads = ThreadPoolExecutor(REQUESTS)
         self._ranges: deque[Future[memoryview]] = deque()
@@ -78,7 +81,8 @@ class ObjectFile(io.RawIOBase):
         most = REQUESTS if self._next_size == LARGEST else 1
         while self._requested_to < self._stop and len(self._ranges) < most:
             end = min(self._requested_to + self._next_size, self._stop)
-            task = self._threads.submit(read_range, self._url, self._requested_to, end, self._etag)
+            place = (self._url, self._requested_to, end, self._etag, self._login)
+            task = self._threads.submit(read_range, *place)
             self._ranges.append(task)
             self._requested_to, self._next_size = end, min(LARGEST, 2 * self._next_size)
 

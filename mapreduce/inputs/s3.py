@@ -3,9 +3,9 @@
 It needs the extra ``s3``. Endpoint, region and credentials come from the places that AWS's own
 tools read: the environment (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``), a
 profile, or the machine's role. ``AWS_SKIP_SIGNATURE=true`` reads a public bucket without
-credentials. The client ``obstore`` waits and retries when a server refuses for now (429, 5xx); this
-module retries a read that breaks off in the middle. The module ``odd_keys`` lists and reads keys
-that ``obstore`` cannot name, such as ``a//b``.
+credentials. A ``Login`` comes before all of these. The client ``obstore`` waits and retries when a
+server refuses for now (429, 5xx); this module retries a read that breaks off in the middle. The
+module ``odd_keys`` lists and reads keys that ``obstore`` cannot name, such as ``a//b``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shlex import quote
 from typing import Any, Final
 
 from mapreduce.errors import InputError, MapReduceError, UsageError, install_hint, printable
-from mapreduce.inputs.stores import S3_SCHEME
+from mapreduce.inputs.stores import NO_LOGIN, S3_SCHEME, Login
 from mapreduce.inputs.tree import MayHold, is_shown
 
 TRIES: Final = 3
@@ -79,7 +79,9 @@ class Remote(str):
     mtime: int
 
 
-def list_objects(url: str, may_hold: MayHold | None = None) -> list[Remote]:
+def list_objects(
+    url: str, may_hold: MayHold | None = None, login: Login = NO_LOGIN
+) -> list[Remote]:
     """Return the object of a URL or, if there is none, all objects below it.
 
     Objects below it are left out if any part of their path begins with ``.`` or ``_``. A prefix for
@@ -91,15 +93,17 @@ def list_objects(url: str, may_hold: MayHold | None = None) -> list[Remote]:
             f"{printable(url)}: name {S3_SCHEME}BUCKET/PREFIX/; patterns are for files"
         )
     try:
-        store = _store(bucket)
-        return _call_in_thread(lambda: _list(store, bucket, key, may_hold))
+        store = _store(bucket, login)
+        return _call_in_thread(lambda: _list(store, bucket, key, may_hold, login))
     except MapReduceError:  # includes a signal
         raise
     except Exception as error:  # the client raises its own and built-in ones
         raise UsageError(f"{printable(url)}: {_reason(error, url)}") from error
 
 
-def _list(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> list[Remote]:
+def _list(
+    store: Any, bucket: str, key: str, may_hold: MayHold | None, login: Login
+) -> list[Remote]:
     try:
         return [*_list_with_obstore(store, bucket, key, may_hold)]
     except Exception as error:
@@ -107,7 +111,7 @@ def _list(store: Any, bucket: str, key: str, may_hold: MayHold | None) -> list[R
             raise
     from mapreduce.inputs.odd_keys import list_keys  # noqa: PLC0415 - rare, and slow to import
 
-    return [Remote(bucket, found) for found in list_keys(bucket, key, may_hold)]
+    return [Remote(bucket, found) for found in list_keys(bucket, key, may_hold, login)]
 
 
 def _is_key_error(error: Exception) -> bool:
@@ -167,7 +171,7 @@ def _list_level(store: Any, bucket: str, prefix: str, may_hold: MayHold) -> Iter
             yield from _list_level(store, bucket, below, may_hold)
 
 
-def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
+def read_range(url: str, start: int, stop: int, etag: str, login: Login = NO_LOGIN) -> memoryview:
     """Return the bytes ``[start, stop)`` of the object that had this ETag when it was listed.
 
     Raises ``InputError`` if the object was replaced or deleted, if access is denied, or if the last
@@ -177,7 +181,7 @@ def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
     for attempt in range(TRIES):
         time.sleep(PAUSE * (2**attempt - 1))
         try:
-            data = memoryview(_get(bucket, key, start, stop, etag))
+            data = memoryview(_get(bucket, key, start, stop, etag, login=login))
             if len(data) == stop - start:
                 return data
             fault: Exception | None = None
@@ -191,27 +195,27 @@ def read_range(url: str, start: int, stop: int, etag: str) -> memoryview:
     raise InputError(f"{printable(url)}, bytes {start} to {stop}: {reason}") from fault
 
 
-def _get(bucket: str, key: str, start: int, stop: int, etag: str) -> Any:
+def _get(bucket: str, key: str, start: int, stop: int, etag: str, *, login: Login) -> Any:
     """Return bytes of an object; raise whatever the client raises."""
     from mapreduce.inputs.odd_keys import is_odd, read_key  # noqa: PLC0415 - optional
 
     if is_odd(key):
-        return read_key(bucket, key, start, stop, etag)
+        return read_key(bucket, key, start, stop, etag, login=login)
     import obstore  # noqa: PLC0415 - optional
 
     options: Any = {"range": (start, stop)} | ({"if_match": etag} if etag else {})
-    return obstore.get(_store(bucket), key, options=options).bytes()
+    return obstore.get(_store(bucket, login), key, options=options).bytes()
 
 
 @cache
-def _store(bucket: str) -> Any:
+def _store(bucket: str, login: Login) -> Any:
     """Return this process's client of a bucket. Raises ``UsageError`` if there can be none."""
     try:
         from obstore.store import S3Store  # noqa: PLC0415 - optional
     except ImportError as error:
         raise UsageError(f"{S3_SCHEME} needs one more package: {install_hint('s3')}") from error
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    options: Any = {"retry_config": _RETRY} | _credentials()
+    options: Any = {"retry_config": _RETRY} | _credentials(login)
     if endpoint:
         options["endpoint"] = endpoint
     options["client_options"] = {
@@ -222,8 +226,15 @@ def _store(bucket: str) -> Any:
     return S3Store(bucket, **options)
 
 
-def _credentials() -> dict[str, Any]:
+def _credentials(login: Login) -> dict[str, Any]:
     """Return the region, and the credentials unless the client finds them by itself."""
+    if login != NO_LOGIN:
+        from mapreduce.inputs.login import log_in  # noqa: PLC0415 - optional
+
+        provider, of_profile = log_in(login)
+        # The client reads AWS_SKIP_SIGNATURE, too, unless it is told otherwise.
+        signed = {"skip_signature": False, "region": of_profile}
+        return {"credential_provider": provider, **signed}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}:
         return {"skip_signature": True, "region": region or "us-east-1"}

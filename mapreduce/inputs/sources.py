@@ -19,7 +19,7 @@ from mapreduce.inputs.local import Files
 from mapreduce.inputs.names import STDIN, Expanded, Selector, expand, with_list_line
 from mapreduce.inputs.own_files import own_files
 from mapreduce.inputs.seen_files import SeenFiles
-from mapreduce.inputs.stores import Found, Store, store_of
+from mapreduce.inputs.stores import NO_LOGIN, Found, Login, Store, store_of
 from mapreduce.options import Tick
 
 if TYPE_CHECKING:
@@ -89,22 +89,27 @@ class Sources(list[Source]):
 
 
 def find_sources(
-    inputs: Inputs, selector: Selector | None = None, *, without: Iterable[Path] = ()
+    inputs: Inputs,
+    selector: Selector | None = None,
+    *,
+    without: Iterable[Path] = (),
+    login: Login = NO_LOGIN,
 ) -> Sources:
     """Return a source for each file that the inputs stand for (see ``names.expand``).
 
     The sources are sorted by path, and a file that several paths lead to is one source. A Source
     among the ``inputs`` is kept, but gets a new ``index``. Files that the ``selector`` does not
     hold are left out. So are own files (see ``own_files``) and the files ``without``, unless the
-    user named them. Raises ``UsageError`` for an input that cannot be read.
+    user named them. ``login`` is for stores on servers. Raises ``UsageError`` for an input that
+    cannot be read.
     """
     given = _as_list(inputs)
     notes = [*inputs.notes] if isinstance(inputs, Sources) else []
     sources = [one for one in given if isinstance(one, Source)]
     if names := [one for one in given if isinstance(one, str)]:
-        expanded = expand(names, selector)
+        expanded = expand(names, selector, login)
         own = own_files([path for path in expanded.paths if path not in expanded.named], without)
-        sources += _inspect(expanded, {*own})
+        sources += _inspect(expanded, {*own}, login)
         sources.sort(key=lambda source: os.fsencode(source.path))
         notes += _note_left_out(own, "outputs of a run or files that the job was built from")
         notes += _note_left_out(expanded.special, "FIFOs, sockets or devices")
@@ -145,11 +150,11 @@ def _not_an_input(one: object) -> UsageError:
     return UsageError(f"{printable(repr(one))} is not an input: name paths, each as str or Path")
 
 
-def _inspect(expanded: Expanded, left_out: Container[str]) -> Iterator[Source]:
+def _inspect(expanded: Expanded, left_out: Container[str], login: Login) -> Iterator[Source]:
     """Yield the source of each path. Adjacent paths of one store are inspected together."""
     paths = [path for path in expanded.paths if path not in left_out]
     index = count()
-    for store, group in groupby(paths, lambda path: store_of(path) or FILES):
+    for store, group in groupby(paths, lambda path: store_of(path, login) or FILES):
         together = [*group]
         inspected = store.inspect(together)
         for path in together:

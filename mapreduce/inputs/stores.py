@@ -83,6 +83,19 @@ class Store(Protocol):
         """Return by how many bytes a source has grown since it was inspected, at least 0."""
 
 
+class Login(NamedTuple):
+    """As whom a server is asked: by a profile of AWS's configuration, in a role of AWS.
+
+    What is ``None`` is left to the environment.
+    """
+
+    profile: str | None = None
+    role_arn: str | None = None
+
+
+NO_LOGIN: Final = Login()
+
+
 class RemoteStore(Store, Protocol):
     """A store on a server. It lists the objects below a URL."""
 
@@ -93,17 +106,17 @@ class RemoteStore(Store, Protocol):
         """
 
 
-def _s3() -> RemoteStore:
+def _s3(login: Login) -> RemoteStore:
     from mapreduce.inputs.objects import Objects  # noqa: PLC0415 - costs a small run 2 ms
 
-    return Objects()
+    return Objects(login)
 
 
-STORES: Final[dict[str, Callable[[], RemoteStore]]] = {S3_SCHEME: _s3}
+STORES: Final[dict[str, Callable[[Login], RemoteStore]]] = {S3_SCHEME: _s3}
 """Makes the store of each scheme of a URL."""
 
 
-def store_of(path: str) -> RemoteStore | None:
+def store_of(path: str, login: Login = NO_LOGIN) -> RemoteStore | None:
     """Return the store of a URL, or ``None`` for a path of this machine.
 
     Raises ``UsageError`` for a URL of an unknown scheme, unless a file has that name.
@@ -112,7 +125,7 @@ def store_of(path: str) -> RemoteStore | None:
     if url is None:
         return None
     if url[1] in STORES:
-        return STORES[url[1]]()
+        return STORES[url[1]](login)
     if os.path.lexists(path):
         return None
     known = ", ".join(f"{scheme}..." for scheme in STORES)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mapreduce.errors import InputError
 from mapreduce.inputs.ranges import LARGEST, REQUESTS, SMALLEST, ObjectFile
+from mapreduce.inputs.stores import Login
 
 DATA = bytes(range(256)) * 64
 Asked = list[tuple[int, int]]
@@ -20,7 +21,7 @@ def serve(patch: pytest.MonkeyPatch, data: bytes = DATA) -> Asked:
     """Replace the server by one that has ``DATA``; return the list of ranges requested from it."""
     asked: Asked = []
 
-    def read_range(_url: str, start: int, stop: int, etag: str) -> memoryview:
+    def read_range(_url: str, start: int, stop: int, etag: str, _login: Login) -> memoryview:
         assert etag == "tag"
         asked.append((start, stop))
         return memoryview(data[start:stop])
