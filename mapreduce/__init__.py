@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mapreduce.outputs.table import Row, Table
     from mapreduce.questions.conditions import Condition
     from mapreduce.questions.expressions import Call, Expression, Field
+    from mapreduce.questions.first_last import First, Last
     from mapreduce.questions.parser import parse_by, parse_where
     from mapreduce.reducing.checking import check_measure
     from mapreduce.reducing.distinct import Distinct
@@ -76,11 +77,13 @@ __all__ = [
     "Field",
     "FieldMapper",
     "FieldMeasure",
+    "First",
     "InputError",
     "Job",
     "Judgement",
     "KeyCount",
     "Largest",
+    "Last",
     "LineMapper",
     "Malformed",
     "MapReduceError",
@@ -169,6 +172,7 @@ _HOMES = {
         "Expression",
         "Field",
     ),
+    "mapreduce.questions.first_last": ("First", "Last"),
     "mapreduce.questions.parser": ("parse_by", "parse_where"),
     "mapreduce.reducing.distinct": ("Distinct",),
     "mapreduce.reducing.checking": ("check_measure",),

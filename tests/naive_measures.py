@@ -46,10 +46,10 @@ def measure_rows(
 def answer(word: str, texts: Sequence[str], absent: Sequence[str]) -> Any:
     """Return one measure of all texts of a key; an empty text if there is nothing to measure."""
     there = [text for text in texts if text not in absent]
-    if not there:
-        return ""
     if word == "distinct":
         return len(set(there))
+    if not there:
+        return ""
     numbers = sorted(map(Decimal, there))
     if word == "mean":
         total = Decimal(0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from mapreduce import ALL_ROWS, Job, Mapper, Table, TableView, Totals, UsageError, named
+from mapreduce.jobs.count.measures import NO_MEASURES, Measures
 from mapreduce.jobs.count.shapes import Question, make_mapper
 
 
@@ -30,9 +31,8 @@ class FieldCount(Job):
 
     @property
     def header(self) -> tuple[str, ...]:
-        """The titles of the values, the count and the sums."""
-        sums = [f"Sum({measure.name})" for measure in self.mapper.measures]
-        return (*self.mapper.titles, "Count", *sums)
+        """The titles of the values, the count, the sums and the measures."""
+        return (*self.mapper.titles, "Count", *(one.title for one in self.mapper.measures))
 
     def finish(self, totals: Totals, /) -> Sequence[Table]:
         """Return a row for each combination of values that the view shows."""
@@ -94,8 +94,9 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         bool, "Fields in quotes may hold line ends; then one process reads each input."
     ] = False,
     view: TableView = ALL_ROWS,
+    measures: Measures = NO_MEASURES,
 ) -> FieldCount:
-    """Count lines by the values of fields, and sum other fields."""
+    """Count lines by the values of fields, and sum or measure other fields."""
     if sum is not None and not (isinstance(sum, list | tuple) and all(map(_is_text, sum))):
         raise UsageError(f"{named('sum', sum)}: must be a list of names or numbers, such as ['5']")
     shapes = {"blanks": blanks, "csv": csv, "tsv": tsv, "access_log": access_log, "json": json}
@@ -115,6 +116,7 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
         multiline,
         where,
         timezone,
+        measures,
     )
     job = FieldCount(make_mapper(question), question, view)
     view.checked(job.header, job.mapper.measures)

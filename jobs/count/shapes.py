@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import mapreduce
 from mapreduce import FieldMapper, Mapper, RegexMapper, Sum, UsageError, named
 from mapreduce.jobs.count.fields import parse_by, parse_delimiter, parse_fields, without_quotes
+from mapreduce.jobs.count.measures import NO_MEASURES, Measures, make_measure
 
 if TYPE_CHECKING:  # they are imported only for a question that has one
-    from mapreduce import Expression
+    from mapreduce import Expression, FieldMeasure
 
 Names = tuple[int | str, ...]
 _WIDE_CLASS: Final = re.compile(r"(?<!\\)\[\^?\]?(?:[^\]\\]|\\.)*[^\x00-\x7f]")
@@ -38,6 +39,7 @@ class Question:
     multiline: bool = False
     where: str | None = None
     timezone: str | None = None
+    measures: Measures = NO_MEASURES
 
     @property
     def has_expressions(self) -> bool:
@@ -51,6 +53,7 @@ class Question:
         return {
             "fields": list(by),
             "sum": list(_summed(self)),
+            **_described(self),
             "lines": self.shape or "fields",
             "delimiter": None if self.shape in FIXED else _delimiter(self).decode("latin-1"),
             "header": self.header,
@@ -59,7 +62,7 @@ class Question:
             **({"multiline": True} if self.multiline else {}),
             **(
                 {"where": self.where, "timezone": self.timezone or "UTC"}
-                if self.has_expressions
+                if self.has_expressions or self.measures.of_times
                 else {}
             ),
         }
@@ -79,13 +82,37 @@ def make_mapper(question: Question) -> Mapper:
     """Return the mapper for a question. Raises ``UsageError`` for one that no line can answer."""
     _check(question)
     try:
-        if question.has_expressions:
-            return _question_mapper(question)
-        if not question.shape and not question.header and len(_delimiter(question)) == 1:
-            return _plain_mapper(question)
-        return _shape_mapper(question, _by(question), _summed(question))
+        mapper = _counting_mapper(question)
+        measures = _measures(question)
+        return mapreduce.measured(mapper, *measures) if measures else mapper
     except ValueError as error:
         raise UsageError(f"{error}") from error
+
+
+def _counting_mapper(question: Question) -> Mapper:
+    """Return the mapper for a question without its measures."""
+    if question.has_expressions:
+        return _question_mapper(question)
+    if not question.shape and not question.header and len(_delimiter(question)) == 1:
+        return _plain_mapper(question)
+    return _shape_mapper(question, _by(question), _summed(question))
+
+
+def _measures(question: Question) -> list[FieldMeasure]:
+    """Return the measures of fields, in the order of their columns."""
+    zone, measures = question.timezone or "UTC", []
+    for name, field in question.measures.fields():
+        chosen = _paths((field,))[0] if question.shape == "json" else without_quotes(field)
+        measures.append(make_measure(name, chosen, zone))
+    return measures
+
+
+def _described(question: Question) -> Mapping[str, list[int | str]]:
+    """Return the fields that each measure has, for the manifest."""
+    fields: dict[str, list[int | str]] = {}
+    for name, field in question.measures.fields():
+        fields.setdefault(name, []).append(field)
+    return fields
 
 
 def _check(question: Question) -> None:
@@ -94,16 +121,18 @@ def _check(question: Question) -> None:
         if text is not None and not isinstance(text, str):
             raise UsageError(f"{named(name, text)}: must be a text, such as '7,8' or ','")
     asked = question.fields or question.by or question.summed or question.where is not None
+    asked = asked or any(question.measures)
     if question.shape == "words" and asked:
         raise UsageError(f"{named('words')}: counts whole words; there are no fields to name")
     is_optional = question.shape in {"words", "regex"} and question.fields is None
     if (question.fields is None) == (question.by is None) and not is_optional:
         both = f"{named('fields')} or {named('by')}"
         raise UsageError(f"{both} says what to count by: give one of them")
-    if question.timezone is not None and not _OF_TIME.search(f"{question.by} {question.where}"):
+    of_times = _OF_TIME.search(f"{question.by} {question.where}") or question.measures.of_times
+    if question.timezone is not None and not of_times:
         raise UsageError(
             f"{named('timezone', question.timezone)}: no function of a time is asked for: hour(), "
-            "minute() or day()"
+            f"minute() or day(), {named('first')} or {named('last')}"
         )
     width = question.fields_expected
     if width is not None and (not isinstance(width, int) or isinstance(width, bool)):
@@ -188,7 +217,7 @@ def _plain_mapper(question: Question) -> Mapper:
     """Return the mapper of fields between one byte, which have no names."""
     by, summed = _by(question), _summed(question)
     fields, sums = (tuple(one for one in ones if isinstance(one, int)) for ones in (by, summed))
-    for one in (*by, *summed):
+    for one in (*by, *summed, *(field for _name, field in question.measures.fields())):
         if isinstance(one, str):
             raise UsageError(
                 f"there is no field {one!r}: give its number, or the shape of the lines "

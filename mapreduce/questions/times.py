@@ -26,6 +26,7 @@ _ISO: Final = re.compile(
     rb"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(?: ?([Zz]|[+-]\d\d(?::?\d\d)?))?)?"
 )
 _LOG: Final = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ([+-]\d{4}))?")
+_FRACTION: Final = re.compile(rb"[.,]([0-9]+)")
 _MONTHS: Final = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS: Final = 13
@@ -88,13 +89,37 @@ def day(value: bytes, zone: str = "UTC") -> bytes:
 
 def _part(value: bytes, zone: str, length: int) -> bytes:
     """Return the first characters of a time in the form of ISO 8601."""
-    try:
-        moment = _read(value, find_zone(zone))
-    except (ValueError, OverflowError) as error:
-        raise error if isinstance(error, Malformed) else _no_time(value) from error
+    moment = _read_or_refuse(value, zone)
     text = moment.replace(microsecond=0).isoformat()
     offset = "" if zone == "UTC" or length == 10 else text[19:]
     return f"{text[:length]}{offset}".encode()
+
+
+def moment_of(value: bytes, zone: str = "UTC") -> tuple[int, bytes]:
+    """Return the seconds since 1970 of a time, and the digits of its fraction without zeros behind.
+
+    Such pairs are in the order of the times. A leap second is after all parts of the second before
+    it. A date without a time of day is its midnight.
+
+    >>> moment_of(b"2023-11-14T22:13:20.250Z"), moment_of(b"1700000000250")
+    ((1700000000, b'25'), (1700000000, b'25'))
+    """
+    found = _ISO.fullmatch(value)
+    clock = value + b"T00:00" if found and found[4] is None else value
+    seconds = (_read_or_refuse(clock, zone) - _START) // timedelta(seconds=1)
+    fraction = _FRACTION.search(value)
+    digits = fraction[1] if fraction else b""
+    if (epoch := _EPOCH.fullmatch(value)) and len(epoch[1]) == _MILLISECONDS:
+        digits = epoch[1][-3:] + digits
+    leap = b":" if b":60" in value else b""  # it is above all digits
+    return seconds, leap + digits.rstrip(b"0")
+
+
+def _read_or_refuse(value: bytes, zone: str) -> datetime:
+    try:
+        return _read(value, find_zone(zone))
+    except (ValueError, OverflowError) as error:
+        raise error if isinstance(error, Malformed) else _no_time(value) from error
 
 
 def _read(value: bytes, zone: tzinfo) -> datetime:

@@ -50,6 +50,9 @@ class Distinct(FieldMeasure):
             return sketch(right, left)
         return bytes(map(max, left, right))
 
+    def show(self, value: Any, /) -> Any:
+        return 0 if value is None else self.show_present(value)
+
     def show_present(self, value: Any, /) -> Any:
         if isinstance(value, frozenset):
             return len(value)

@@ -71,8 +71,8 @@ class FieldMeasure(Measure):
         return "" if value is None else self.show_present(value)
 
     def show_present(self, value: Any, /) -> Any:
-        """Return what a table shows of a value that is not missing."""
-        return value
+        """Return what a table shows of a value that is not missing; a number is exact."""
+        return show_number(value) if isinstance(value, Fraction) else value
 
     def rank(self, value: Any, /) -> Any:
         return (0, 0) if value is None else (1, self.rank_present(value))
@@ -95,9 +95,6 @@ class _Extreme(FieldMeasure):
 
     def of(self, text: bytes, _count: int, /) -> Any:
         return self.number(text)
-
-    def show_present(self, value: Any, /) -> Any:
-        return show_number(value) if isinstance(value, Fraction) else value
 
 
 class Smallest(_Extreme):
