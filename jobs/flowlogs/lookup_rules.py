@@ -1,9 +1,9 @@
 """Read what stands in a lookup for many ports or protocols, and find the tag of a pair by it.
 
 The most specific row that covers a pair gives it its tag. A row for one port and one protocol,
-which ``lookup`` keeps itself, wins over all rules here. A rule that names its protocol wins over
-one for any protocol; if both do or neither does, the one for fewer ports wins. Rules for equally
-many ports that overlap and have different tags are conflicts.
+which ``lookup`` keeps itself, wins over all rules here. Of two rules, the one for fewer ports wins;
+of two for equally many, the one that names its protocol. Rules that are equal in both, overlap and
+have different tags are conflicts.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _segments_of(rules: Sequence[Rule], protocol: int | None) -> _Segments:
 def ordered(rules: Iterable[Rule], on_conflict: OnConflict) -> Sequence[Rule]:
     """Return the rules, the most specific first; equal ones in the order that a conflict is for."""
     later = -1 if on_conflict == "last" else 1
-    return sorted(rules, key=lambda rule: (rule.protocol is None, rule.ports, later * rule.line))
+    return sorted(rules, key=lambda rule: (rule.ports, rule.protocol is None, later * rule.line))
 
 
 def conflicts(rules: Iterable[Rule]) -> Iterator[tuple[int, str]]:

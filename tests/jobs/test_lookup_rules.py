@@ -100,11 +100,11 @@ def test_a_range_of_one_port_is_that_port(read: Read) -> None:
 
 SPECIFICITY = [
     "8080,tcp,pair",
+    "8080,*,any protocol",
     "8080-8089,tcp,narrow",
+    "8080-8089,*,narrow any protocol",
     "8000-8999,tcp,wide",
     "*,tcp,any port",
-    "8080,*,any protocol",
-    "8080-8089,*,narrow any protocol",
     "*,*,all",
 ]
 """The most specific first."""
@@ -270,7 +270,7 @@ def written(row: Row) -> str:
 def naive_best(table: Sequence[Row], pair: Pair) -> list[str]:
     """Return the tags of the most specific rows that cover a pair, in the order of the table."""
     covering = [row for row in table if row[0] <= pair[0] <= row[1] and row[2] in (None, pair[1])]
-    ranks = [(row[2] is None, row[1] - row[0]) for row in covering]
+    ranks = [(row[1] - row[0], row[2] is None) for row in covering]
     return [row[3] for row, rank in zip(covering, ranks, strict=True) if rank == min(ranks)]
 
 
