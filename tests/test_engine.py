@@ -86,7 +86,7 @@ def test_a_pool_of_the_standard_library_gives_the_oracle_s_answer(
 
 @promise(
     "The same bytes are written by any number of processes, for any split size",
-    broken_by=becomes("mapreduce.jobs.flowlogs.job:_ordered", "return list(rows)"),
+    broken_by=becomes("mapreduce.jobs.flowlogs.tables:_ordered", "return list(rows)"),
 )
 @pytest.mark.parametrize("size", [1, 100, 1000, None])
 def test_any_number_of_processes_and_any_split_size_write_the_same_bytes(

@@ -237,8 +237,8 @@ def test_one_measure_is_one_column_and_orders_the_rows(write_logs: WriteLogs) ->
     "Records of another action are skipped, and counted as such",
     broken_by=change(
         "mapreduce.mapping.counting:TableCombiner.drain",
-        "Drained(totals, totals.lines, skipped)",
-        "Drained(totals, totals.lines, 0)",
+        "Drained(totals, lines, skipped, kinds=kinds)",
+        "Drained(totals, lines, 0, kinds=kinds)",
     ),
 )
 def test_records_of_another_action_are_skipped(write_logs: WriteLogs) -> None:

@@ -218,7 +218,9 @@ def test_an_error_points_at_the_place(text: str, column: int, what: str) -> None
 
 @promise(
     "Parentheses without end are refused, and no recursion error",
-    broken_by=change("mapreduce.questions.parser:_Parser._deeper", "> MAX_DEPTH", "< 0"),
+    broken_by=change(
+        "mapreduce.questions.parser:_Parser._deeper", "self._depth > MAX_DEPTH", "False"
+    ),
 )
 @pytest.mark.parametrize("opening", ["(", "not ", "lower(", "not ("])
 def test_what_is_nested_too_deeply_is_refused(opening: str) -> None:
