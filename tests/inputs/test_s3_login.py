@@ -35,7 +35,7 @@ def keys(server: Server) -> list[str]:
 
 @promise(
     "A profile that is named comes before all other credentials",
-    broken_by=change("mapreduce.inputs.objects:Objects.open", "login=self.login", "login=NO_LOGIN"),
+    broken_by=change("mapreduce.inputs.objects:Objects.open", "self.login", "NO_LOGIN"),
 )
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_profile_that_is_named_comes_before_all_other_credentials(
