@@ -35,6 +35,8 @@ class KeyCount(Job):
     def __post_init__(self) -> None:
         if not isinstance(self.mapper, Mapper):
             raise TypeError(f"{self.mapper!r:.60} is no mapper: make a LineMapper of a function")
+        if not isinstance(self.view, TableView):
+            raise TypeError(f"{self.view!r:.60} is no view: make a TableView")
         object.__setattr__(self, "outputs", (self.output,))
         if isinstance(self.header, str):
             raise TypeError(f"the header is the text {self.header!r}: write ({self.header!r}, ...)")

@@ -99,6 +99,8 @@ def count(  # noqa: PLR0917 - each parameter is an option of the command
     """Count lines by the values of fields, and sum or measure other fields."""
     if sum is not None and not (isinstance(sum, list | tuple) and all(map(_is_text, sum))):
         raise UsageError(f"{named('sum', sum)}: must be a list of names or numbers, such as ['5']")
+    if not isinstance(view, TableView):
+        raise UsageError(f"{named('view', view)}: must be a TableView")
     shapes = {"blanks": blanks, "csv": csv, "tsv": tsv, "access_log": access_log, "json": json}
     shapes |= {"words": words, "regex": regex is not None}
     chosen = [name for name, wanted in shapes.items() if wanted]

@@ -162,7 +162,7 @@ def test_a_quoted_field_is_told_until_quotes_are_read(
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"fields": ["7", "8"]}, {"fields": 7}, {"delimiter": b","}],
+    [{"fields": ["7", "8"]}, {"fields": 7}, {"delimiter": b","}, {"view": "top"}],
 )
 def test_parameters_of_another_type_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(arguments))}=.*: must be "):

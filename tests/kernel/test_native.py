@@ -140,6 +140,8 @@ def test_packed_counts_that_are_cut_or_longer_are_refused(
             _native.merge(packed, wrong, bytes(32))
         with pytest.raises(ValueError, match="not packed counts"):
             _native.Ranking(wrong, 1)
+        with pytest.raises(ValueError, match="not packed counts"):
+            _native.sums(wrong)
 
 
 def test_a_ranking_of_fewer_than_no_rows_is_refused() -> None:
@@ -149,6 +151,9 @@ def test_a_ranking_of_fewer_than_no_rows_is_refused() -> None:
     packed = PackedCounts.of({b"a": 1}).data
     with pytest.raises(ValueError, match="fewer than 0 rows"):
         _native.Ranking(packed, -1)
+    for by in (-2, 1):
+        with pytest.raises(ValueError, match="a ranking is by key"):
+            _native.Ranking(packed, 1, by)
     assert len(_native.Ranking(packed, 0)) == 0
 
 

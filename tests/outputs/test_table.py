@@ -15,6 +15,7 @@ from mapreduce import Table, Totals, kernel
 from mapreduce.outputs.csv_writer import csv_text
 from mapreduce.outputs.table import ROWS, CsvRows
 from mapreduce.outputs.writers import table_text
+from mapreduce.reducing.totals import Order
 
 needs_native = pytest.mark.skipif(not kernel.VARIANTS, reason="the native kernel is not built")
 
@@ -55,15 +56,20 @@ counters = st.dictionaries(
 )
 
 
+orders = st.sampled_from([None, Order(0, False), Order(None, False), Order(None, True)])
+
+
 @needs_native
-@given(counters, st.sampled_from([None, b"|", b"\0", b"\xc3"]), st.none() | st.integers(1, 9))
+@given(
+    counters, st.sampled_from([None, b"|", b"\0", b"\xc3"]), st.none() | st.integers(1, 9), orders
+)
 def test_packed_counts_are_ranked_and_written_as_a_counter_is(
-    counts: dict[bytes, int], delimiter: bytes | None, top: int | None
+    counts: dict[bytes, int], delimiter: bytes | None, top: int | None, order: Order | None
 ) -> None:
     from mapreduce.kernel.native import PackedCounts
 
-    expected = Totals.of(counts).rows(split_at=delimiter, top=top)
-    found = Totals(PackedCounts.of(counts)).rows(split_at=delimiter, top=top)
+    expected = Totals.of(counts).rows(split_at=delimiter, top=top, order=order)
+    found = Totals(PackedCounts.of(counts)).rows(split_at=delimiter, top=top, order=order)
     assert len(found) == len(expected)
     assert list(found) == expected
     assert isinstance(found, CsvRows)

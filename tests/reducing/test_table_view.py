@@ -299,6 +299,8 @@ def test_top_of_a_job_is_short_for_a_view() -> None:
     assert job.described == {"top": 2}
     with pytest.raises(ValueError, match="top is given twice"):
         KeyCount(mapper, "t.csv", ("Key", "Count"), top=2, view=TableView(top=1))
+    with pytest.raises(TypeError, match="3 is no view: make a TableView"):
+        KeyCount(mapper, "t.csv", ("Key", "Count"), view=3)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not kernel.VARIANTS, reason="the native kernel is not built")
