@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mapreduce.formats.records import STAND_IN
 from mapreduce.mapping.mapper import SKIPPED, Verdict
 from mapreduce.mapping.shapes import ShapeMapper
 from mapreduce.questions.conditions import Condition
@@ -20,18 +21,23 @@ class MapByQuestion:
     """Makes the key that the result shows of the values of ``fields``.
 
     A line for which the condition is false is skipped. The condition is evaluated first, so a
-    function need not be able to read the values of a line that is skipped.
+    function need not be able to read the values of a line that is skipped. With ``multiline``, both
+    see the line ends of a value, and the key has ``STAND_IN`` in their place.
     """
 
     fields: tuple[Name, ...]
     by: tuple[Expression, ...]
     where: Condition | None = None
+    multiline: bool = False
 
     def __call__(self, *values: bytes) -> tuple[bytes, ...] | Verdict:
+        if self.multiline:
+            values = tuple([value.replace(STAND_IN, b"\n") for value in values])
         row = dict(zip(self.fields, values, strict=True))
         if self.where and not self.where.holds([row[field] for field in self.where.fields]):
             return SKIPPED
-        return tuple([one.of(row[one.field]) for one in self.by])
+        key = [one.of(row[one.field]) for one in self.by]
+        return tuple([one.replace(b"\n", STAND_IN) for one in key] if self.multiline else key)
 
 
 def question_mapper(
@@ -53,4 +59,5 @@ def question_mapper(
     mapper = make(*fields)
     shown = dict(zip(fields, mapper.titles, strict=True))
     titles = [shown[one.field] if isinstance(one, Field) else str(one) for one in by]
-    return mapper.map_keys(MapByQuestion(fields, tuple(by), where), *titles)
+    multiline = isinstance(mapper, ShapeMapper) and mapper.multiline
+    return mapper.map_keys(MapByQuestion(fields, tuple(by), where, multiline), *titles)

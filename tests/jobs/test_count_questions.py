@@ -113,6 +113,18 @@ def test_a_field_of_the_condition_is_no_column_of_the_table(tmp_path: Path) -> N
     assert [*table.rows] == [("a", 1), ("b", 1)]
 
 
+@promise(
+    "A condition sees the line ends that a field in quotes holds",
+    broken_by=change("mapreduce.mapping.questions:question_mapper", "mapper.multiline", "False"),
+)
+def test_a_condition_sees_the_line_ends_of_a_field(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('city,n\n"a\nb",1\n"A\nb",2\nc,3\n')
+    options: dict[str, Any] = {"csv": True, "header": True, "multiline": True}
+    job = count(by="upper(city)", where=r'city contains "\n" and n < 3', **options)
+    [table] = run(job, tmp_path / "log").tables
+    assert [*table.rows] == [("A\nB", 2)]
+
+
 def test_an_access_log_is_counted_by_functions_and_a_condition(tmp_path: Path) -> None:
     lines = [f'h - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" {n} 5\n' for n in (200, 500)]
     (tmp_path / "log").write_text("".join(lines))
