@@ -15,9 +15,10 @@ from typing import Any
 from mapreduce.errors import Malformed
 from mapreduce.kernel.json_lines import JsonLines, unescape
 from mapreduce.kernel.json_path import parse_path
-from mapreduce.mapping.counting import NO_KEY
+from mapreduce.mapping.counting import NO_KEY, accept
 from mapreduce.mapping.fields import FieldMapper
 from mapreduce.mapping.header import title
+from mapreduce.mapping.keys import MapKey
 from mapreduce.mapping.mapper import Judgement, Mapper
 from mapreduce.mapping.measuring import MeasuringMapper, Reading, fields_of
 from mapreduce.mapping.regex import RegexMapper
@@ -70,7 +71,7 @@ def _of_shape(mapper: ShapeMapper, fields: tuple[int | str, ...], reading: Readi
         by=by,
         named=named,
         shows=shows,
-        map_key=replace(reading, then=mapper.map_key),
+        map_key=_map_key(reading, mapper.map_key),
         key_columns=len(fields) + mapper.key_columns,
         titles=titles,
     )
@@ -78,12 +79,20 @@ def _of_shape(mapper: ShapeMapper, fields: tuple[int | str, ...], reading: Readi
 
 @with_fields.register
 def _of_groups(mapper: RegexMapper, fields: tuple[int | str, ...], reading: Reading) -> Mapper:
+    map_key = _map_key(reading, mapper.map_key)
     return replace(
         mapper,
         fields=(*fields, *mapper.fields),
-        map_key=replace(reading, then=mapper.map_key),
-        key_columns=len(fields) + mapper.key_columns,
+        map_key=map_key,
+        key_columns=len(fields) + mapper.key_columns if map_key else 0,
+        titles=(),
     )
+
+
+def _map_key(reading: Reading, then: MapKey | None) -> MapKey | None:
+    """Return the function that reads raw keys, or ``None`` if none needs to be read."""
+    function = replace(reading, then=then)
+    return function if function.is_needed else None
 
 
 @with_fields.register
@@ -91,8 +100,11 @@ def _of_fields(mapper: FieldMapper, fields: tuple[int | str, ...], reading: Read
     numbers = [one for one in fields if isinstance(one, int)]
     if len(numbers) < len(fields) or mapper.names:
         raise ValueError(f"these fields have no names: {fields}; give numbers")
+    numbers += mapper.fields
+    if not reading.is_needed and mapper.judge is accept:
+        return replace(mapper, fields=tuple(numbers), accepted=NO_KEY)
     judge = JudgeOfTexts(reading, mapper.delimiter, mapper.judge, mapper.accepted.fullmatch)
-    return replace(mapper, fields=(*numbers, *mapper.fields), judge=judge, accepted=NO_KEY)
+    return replace(mapper, fields=tuple(numbers), judge=judge, accepted=NO_KEY)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class Reading:
         self.check(texts)
         return (*texts, *(mapped if isinstance(mapped, tuple) else (mapped,)))
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether raw keys must be looked at: some could be refused, or are mapped."""
+        return self.then is not None or any(measure.refuses for measure in self.measured)
+
     def check(self, texts: Sequence[bytes]) -> None:
         """Raise ``Malformed`` if a measure cannot read its text."""
         for measure, place in zip(self.measured, self.places, strict=True):

@@ -35,6 +35,8 @@ class Distinct(FieldMeasure):
     three are nearer to the truth than that, and 19 in 20 nearer than twice that.
     """
 
+    refuses = False
+
     def of(self, text: bytes, _count: int, /) -> Any:
         return frozenset((text,))
 

@@ -32,6 +32,8 @@ class FieldMeasure(Measure):
     absent: tuple[bytes, ...] = ABSENT
 
     nothing = None
+    refuses = True
+    """Whether there are texts that ``of`` refuses; if not, raw keys need not be looked at."""
     word = ""
     """What is measured, for the title."""
 

@@ -24,6 +24,7 @@ from mapreduce import (
     LineMapper,
     Malformed,
     Mapper,
+    MapReduceError,
     Mean,
     RegexMapper,
     Smallest,
@@ -196,6 +197,34 @@ def test_every_kernel_measures_the_same(tmp_path: Path, monkeypatch: pytest.Monk
         tables.append(run(job, path, workers=1).tables)
     assert all(one == tables[0] for one in tables)
     assert len(tables[0][0].rows) == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_distinct_values_alone_are_counted_without_looking_at_each_key(
+    tmp_path: Path, shape: str
+) -> None:
+    mappers: dict[str, Mapper] = {
+        "csv": csv_lines("k", summed=("n",)),
+        "delimited": delimited_lines(1, delimiter=b"::", header=False, summed=(2,)),
+        "fields": FieldMapper(b";", (1,), summed=(2,)),
+        "regex": RegexMapper("(.*);(.*);(.*)", (1,), (2,)),
+    }
+    _make, line_of, header = SHAPES[shape]
+    field = "u" if shape == "csv" else 3
+    rows = [("a", "5", "u"), ("a", "-7", "v"), ("b", "1", "-"), ("a", "1" * 30, "u")]
+    path = tmp_path / "log"
+    path.write_text(header + "".join(line_of(row) + "\n" for row in rows))
+    job = KeyCount(measured(mappers[shape], Distinct(field)), "a.csv", ("k", "Count", "Sum", "u"))
+    assert list(run(job, path).tables[0].rows) == [("a", 3, int("1" * 30) - 2, 2), ("b", 1, 1, 0)]
+
+
+def test_more_keys_than_are_allowed_are_refused_but_not_for_many_texts(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(lines_of_numbers(100))
+    job = KeyCount(measured(csv_lines(1, header=False), Mean(2)), "a.csv")
+    assert len(run(job, path, max_keys=3).tables[0].rows) == 3
+    with pytest.raises(MapReduceError, match="more than 2 distinct keys"):
+        run(job, path, max_keys=2)
 
 
 def test_json_numbers_and_decimals_stay_numbers_in_lines_of_json(tmp_path: Path) -> None:

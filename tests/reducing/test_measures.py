@@ -127,11 +127,12 @@ def test_sketches_merge_to_the_same_whichever_values_met_first(
     measure = Distinct("n")
     parts = [
         measure.gather([(b"%d" % number, 1) for number in numbers])
-        for numbers in (range(2), range(1, 4), range(3, 10), range(8), range(0))
+        for numbers in (range(2), range(1, 4), range(3, 10), range(8), range(20, 23))
     ]
     assert {type(part) for part in parts} == {frozenset, bytes}
     check_measure(measure, parts)
-    assert reduce(measure.merge, parts) == sketch(b"%d" % number for number in range(10))
+    every = [*range(10), *range(20, 23)]
+    assert reduce(measure.merge, parts) == sketch(b"%d" % number for number in every)
 
 
 @pytest.mark.parametrize("number", [0, 1, 10, 1000, 16384, 50_000, 200_000])
@@ -177,7 +178,7 @@ class Average(Measure):
 @promise(
     "check_measure finds what is not commutative or not associative",
     broken_by=change(
-        "mapreduce.reducing.checking:check_measure", "product(values, repeat=3)", "()"
+        "mapreduce.reducing.checking:check_measure", "product(values, repeat=3)", "[]"
     ),
 )
 def test_check_measure_finds_what_is_not_commutative_or_not_associative() -> None:
