@@ -126,9 +126,20 @@ CONDITIONS: Final = st.recursive(
 
 
 @promise(
-    "A condition holds for the lines for which a naive twin says so",
+    "Numbers are compared exactly, and what is no number makes a comparison false",
     broken_by=change("mapreduce.questions.conditions:_in_order", 'operator.endswith("=")', "True"),
 )
+@pytest.mark.parametrize("sign", ORDERS)
+def test_numbers_are_compared_exactly(sign: str) -> None:
+    numbers = ["5", "05", "5.0", "-5", "5e0", "4.99", "0", "-", "", "x", "9" * 30, "9" * 29 + "8"]
+    for constant in ("5", "-5.00", "9" * 30, "0"):
+        condition = parse_where(f"a {sign} {constant}")
+        for value in numbers:
+            found = order(value, constant)
+            wanted = found is not None and ORDERS[sign](found)
+            assert condition.holds([value.encode()]) == wanted, value
+
+
 @given(CONDITIONS, st.lists(VALUES, min_size=len(NAMES), max_size=len(NAMES)))
 def test_a_condition_holds_where_a_naive_twin_says_so(naive: Naive, values: list[str]) -> None:
     row = dict(zip(NAMES, values, strict=True))
