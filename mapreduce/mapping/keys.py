@@ -25,7 +25,7 @@ from mapreduce.reducing.totals import EMPTY, Totals
 
 REMEMBERED: Final = 1 << 18
 """The largest number of mapped keys that are remembered, so that they take little memory."""
-MAPPED_TOGETHER: Final = 1 << 18
+MAPPED_TOGETHER: Final = 1 << 17
 """The least number of raw keys in a table at which they are mapped, and the table begins anew."""
 
 MapKey: TypeAlias = Callable[..., bytes | tuple[bytes, ...] | Verdict]
@@ -118,6 +118,7 @@ class KeyMapping:
     def keep(self, totals: Totals) -> None:
         """Map totals of raw keys, and keep them until ``take`` is called."""
         self._kept += self.map_totals(totals)
+        self._known.clear()  # else it would be full, and cleared, before the next totals are mapped
 
     def take(self, totals: Totals) -> Totals:
         """Return the mapped totals together with those that were kept."""
