@@ -8,17 +8,9 @@ from itertools import islice
 from typing import Any
 
 from mapreduce.kernel import SEPARATOR
-from mapreduce.mapping.keys import (
-    KeyCounter,
-    KeyFailedError,
-    KeyMap,
-    MapKey,
-    at_line_feeds,
-    line_of_key,
-    whole,
-)
+from mapreduce.mapping.keys import KeyCounter, KeyMap, MapKey, at_line_feeds, line_of_key, whole
 from mapreduce.mapping.lines import lines_of
-from mapreduce.mapping.mapper import Drained, Mapper, Tally
+from mapreduce.mapping.mapper import Drained, KeyFailedError, Mapper, Tally
 
 
 @dataclass(frozen=True)

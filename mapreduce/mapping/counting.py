@@ -10,23 +10,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mapreduce import kernel
 from mapreduce.kernel import MARKED
 from mapreduce.kernel.pace import Pace
-from mapreduce.mapping.keys import KeyFailedError, KeyMap, KeyMapping, line_of_key
 from mapreduce.mapping.mapper import (
     SKIPPED,
     Combiner,
     Drained,
     Judgement,
+    KeyFailedError,
     LineFailedError,
     Mapper,
     Tally,
 )
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Odd, Totals
+
+if TYPE_CHECKING:
+    from mapreduce.mapping.keys import KeyMap, KeyMapping
 
 REMEMBERED: Final = 1 << 18
 """The largest number of skipped keys that are remembered, so that they take little memory."""
@@ -81,6 +84,12 @@ class TableMapper(Mapper):
         return TableCombiner(self)
 
 
+def _mapping_of(key_map: KeyMap) -> KeyMapping:
+    from mapreduce.mapping.keys import KeyMapping  # noqa: PLC0415 - most runs map no keys
+
+    return KeyMapping(key_map)
+
+
 class TableCombiner:
     """Counts lines in the kernel's table of one worker."""
 
@@ -92,7 +101,7 @@ class TableCombiner:
         self._in_table = set[bytes]()  # those of them that are in the table now
         self._kinds = Counter[str]()  # the lines of forgotten keys
         self._has_odd = False
-        self._mapping = mapper.key_map and KeyMapping(mapper.key_map)
+        self._mapping = mapper.key_map and _mapping_of(mapper.key_map)
         self._maps = mapper.looks_at is True  # else only if a key that must be mapped is met
         self._lines = 0  # those of tables whose raw keys have been mapped
 
@@ -196,7 +205,8 @@ class TableCombiner:
 
     def _line_failed(self, block: memoryview, error: KeyFailedError) -> LineFailedError:
         """Return the error that names the first line with the key for which the job has failed."""
-        from mapreduce.mapping.lines import lines_of  # noqa: PLC0415 - for failures only
+        from mapreduce.mapping.keys import line_of_key  # noqa: PLC0415 - for failures only
+        from mapreduce.mapping.lines import lines_of  # noqa: PLC0415
 
         cut, read_line = self._mapper.odd.cut, self._mapper.read_line
         keys = ((offset, read_line(line)) for offset, line in lines_of(block) if line)

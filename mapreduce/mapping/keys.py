@@ -18,6 +18,7 @@ from mapreduce.mapping.mapper import (
     SKIPPED,
     Drained,
     Judgement,
+    KeyFailedError,
     LineFailedError,
     Verdict,
 )
@@ -53,14 +54,6 @@ class KeyMap:
     function: MapKey
     columns: int = 1
     fields_of: Callable[[bytes], Sequence[bytes]] = whole
-
-
-class KeyFailedError(Exception):
-    """The function of the job raised ``cause`` for a raw key, or returned what is no key."""
-
-    def __init__(self, key: bytes, cause: BaseException) -> None:
-        super().__init__(key, cause)
-        self.key, self.cause = key, cause
 
 
 class KeyMapping:

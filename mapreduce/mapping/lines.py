@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from mapreduce.errors import Malformed, ReturnError
 from mapreduce.kernel import SEPARATOR
-from mapreduce.mapping.keys import KeyCounter, KeyFailedError, KeyMap, KeyMapping, MapKey, Refused
+from mapreduce.mapping.keys import KeyCounter, KeyMap, KeyMapping, MapKey, Refused
 from mapreduce.mapping.mapper import (
     SKIPPED,
     Combiner,
     Drained,
+    KeyFailedError,
     LineFailedError,
     Mapper,
     Tally,

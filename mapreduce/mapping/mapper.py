@@ -31,6 +31,14 @@ Judgement: TypeAlias = str | Verdict | None
 """``None``: the line is counted. ``SKIPPED``: it holds no data. A text: why it is malformed."""
 
 
+class KeyFailedError(Exception):
+    """The function of the job raised ``cause`` for a raw key, or returned what is no key."""
+
+    def __init__(self, key: bytes, cause: BaseException) -> None:
+        super().__init__(key, cause)
+        self.key, self.cause = key, cause
+
+
 class LineFailedError(Exception):
     """The job's own code raised ``cause`` for the line at byte ``offset`` of the block."""
 

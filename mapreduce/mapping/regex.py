@@ -15,7 +15,6 @@ from mapreduce.mapping.counting import excerpt
 from mapreduce.mapping.header import title
 from mapreduce.mapping.keys import (
     KeyCounter,
-    KeyFailedError,
     KeyMap,
     KeyMapping,
     MapKey,
@@ -24,13 +23,7 @@ from mapreduce.mapping.keys import (
     whole,
 )
 from mapreduce.mapping.lines import lines_of, whole_lines
-from mapreduce.mapping.mapper import (
-    Combiner,
-    Drained,
-    Judgement,
-    Mapper,
-    Tally,
-)
+from mapreduce.mapping.mapper import Combiner, Drained, Judgement, KeyFailedError, Mapper, Tally
 from mapreduce.mapping.patterns import at_once
 from mapreduce.reducing.measures import Sum
 from mapreduce.reducing.totals import Totals

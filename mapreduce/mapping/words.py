@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from mapreduce.kernel import NAME, VARIANTS
 from mapreduce.kernel.pace import PYTHON, WORDS, Pace
-from mapreduce.mapping.keys import KeyCounter, KeyFailedError, KeyMap, MapKey, line_of_key
+from mapreduce.mapping.keys import KeyCounter, KeyMap, MapKey, line_of_key
 from mapreduce.mapping.lines import lines_of
-from mapreduce.mapping.mapper import Drained, Mapper, Tally
+from mapreduce.mapping.mapper import Drained, KeyFailedError, Mapper, Tally
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from mapreduce import (
     WordMapper,
 )
 from mapreduce.mapping import keys as keys_module
-from mapreduce.mapping.keys import KeyFailedError, KeyMap, KeyMapping
-from mapreduce.mapping.mapper import LineFailedError
+from mapreduce.mapping.keys import KeyMap, KeyMapping
+from mapreduce.mapping.mapper import KeyFailedError, LineFailedError
 
 
 def first_byte(key: bytes) -> bytes:
