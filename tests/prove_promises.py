@@ -112,6 +112,9 @@ def red_anyway(promises: Iterable[Promise], project: Path) -> set[str]:
 
 def main(words: Sequence[str]) -> int:
     """Prove promises; return 1 unless each of them is broken, and seen to be."""
+    if "--help" in words or "-h" in words:
+        print(__doc__)
+        return 0
     promises = read_promises()
     if words == ["--write"]:
         TABLE.write_text(table_of(promises))

@@ -6,17 +6,14 @@ raises, what it returned for the lines before tells which line it was.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mapreduce.errors import Malformed, ReturnError
 from mapreduce.kernel import SEPARATOR
-from mapreduce.mapping.keys import KeyCounter, KeyMap, KeyMapping, MapKey, Refused
+from mapreduce.mapping.keys import KeyCounter, KeyMap, MapKey, Refused
 from mapreduce.mapping.mapper import (
-    SKIPPED,
     Combiner,
     Drained,
     KeyFailedError,
@@ -24,8 +21,8 @@ from mapreduce.mapping.mapper import (
     Mapper,
     Tally,
 )
+from mapreduce.mapping.returned import no_keys, wrong_key
 from mapreduce.reducing.measures import Measure
-from mapreduce.reducing.totals import Totals
 
 PLAIN: Final = (bytes, type(None), list, tuple, str)
 """What a line function returns that is no iterator."""
@@ -68,7 +65,11 @@ class LineMapper(Mapper):
         return self.columns
 
     def start(self) -> Combiner:
-        return ValueCombiner(self) if self.measures else LineCombiner(self)
+        if not self.measures:
+            return LineCombiner(self)
+        from mapreduce.mapping.line_values import ValueCombiner  # noqa: PLC0415 - it needs this file
+
+        return ValueCombiner(self)
 
 
 class LineCombiner:
@@ -133,7 +134,7 @@ class LineCombiner:
         """Return what the function has returned, with a list instead of any iterator."""
         if type(item) not in PLAIN:
             if not isinstance(item, Iterable):
-                raise ReturnError(_no_keys(item), self._map_line)
+                raise ReturnError(no_keys(item), self._map_line)
             item, self._lists = list(item), True
         if not self._maps_keys or type(item) not in (list, tuple):
             return item
@@ -173,128 +174,6 @@ class LineCombiner:
                     error = ReturnError(problem, self._map_line)
                     raise LineFailedError(_offsets(block)[number], error)
         raise AssertionError("the kernel has refused keys that are right")
-
-
-class ValueCombiner:
-    """Counts the keys of lines and merges their values in the dictionaries of one worker."""
-
-    def __init__(self, mapper: LineMapper) -> None:
-        self._mapper = mapper
-        self._mapping = KeyMapping(KeyMap(mapper.map_key)) if mapper.map_key else None
-        self._reset()
-
-    def _reset(self) -> None:
-        self._counts: Counter[bytes] = Counter()
-        self._values: list[dict[bytes, Any]] = [{} for _ in self._mapper.measures]
-        self._counted = 0
-
-    def map_block(self, block: memoryview, wanted: int, /) -> Tally:
-        found, where = list[Any](), list[tuple[int, str]]()
-        lines = skipped = malformed = 0
-        for offset, line in lines_of(block):
-            lines += 1
-            try:
-                keys = self._keys_of(line)
-            except Malformed as error:
-                malformed += 1
-                if len(where) < wanted:
-                    where.append((offset, str(error)))
-                continue
-            except KeyFailedError as error:
-                raise LineFailedError(offset, error.cause) from error
-            except (Exception, SystemExit) as error:
-                raise LineFailedError(offset, error) from error
-            found += keys
-            skipped += not keys
-        self._counted += lines - skipped - malformed
-        self._add(found, block)
-        return Tally(lines, skipped, malformed, where, len(self._counts))
-
-    def drain(self) -> Drained:
-        totals = Totals([self._counts, *self._values], self._mapper.measures)
-        counted = self._counted
-        self._reset()
-        return Drained(self._mapping.map_totals(totals) if self._mapping else totals, counted)
-
-    def _keys_of(self, line: bytes) -> list[Any]:
-        """Return the keys of a line with their values, without those that are skipped."""
-        found = self._mapper.map_line(line)
-        if found is None:
-            return []
-        if not isinstance(found, Iterable):
-            raise ReturnError(_no_keys(found), self._mapper.map_line)
-        keys = list(found)
-        if self._mapping is None:
-            return keys
-        return [key for key in keys if not self._is_skipped(key)]
-
-    def _is_skipped(self, found: Any) -> bool:
-        """Return whether a key is skipped. Raises ``Malformed`` for one that is malformed."""
-        if self._mapping is None or wrong_key(found, len(self._mapper.measures)):
-            return False
-        judgement = self._mapping.judge(found[0])
-        if isinstance(judgement, str):
-            raise Malformed(judgement)
-        return judgement is SKIPPED
-
-    def _add(self, found: list[tuple[Any, ...]], block: memoryview) -> None:
-        """Count the keys of a block; if one is wrong, find the line that it is from."""
-        if any(map(self._is_wrong, found)):
-            self._blame_line(block)
-        measures = self._mapper.measures
-        for key, *values in found:
-            self._counts[key] += 1
-            for held, measure, value in zip(self._values, measures, values, strict=True):
-                held[key] = measure.merge(held[key], value) if key in held else value
-
-    def _is_wrong(self, found: Any) -> bool:
-        return bool(wrong_key(found, len(self._mapper.measures)))
-
-    def _blame_line(self, block: memoryview) -> None:
-        """Raise ``LineFailedError`` for the first line whose keys are not what they must be."""
-        for offset, line in lines_of(block):
-            with suppress(Malformed):
-                for each in self._keys_of(line):
-                    if problem := wrong_key(each, len(self._mapper.measures)):
-                        raise LineFailedError(offset, ReturnError(problem, self._mapper.map_line))
-
-
-def wrong_key(found: object, measures: int, columns: int = 1) -> str:
-    """Return what is wrong with a key that a line function has returned; empty if nothing is."""
-    if columns > 1:
-        return _wrong_columns(found, columns)
-    if measures and not (isinstance(found, tuple) and len(found) == 1 + measures):
-        return (
-            f"with {measures} measure{'s' if measures > 1 else ''} the function returns a list of "
-            f"tuples of a key and {measures} more; {found!r:.60} is none"
-        )
-    key = found[0] if measures and isinstance(found, tuple) else found
-    if type(key) is bytes:
-        return ""
-    if isinstance(key, tuple):
-        return (
-            f"the key {key!r:.60} is a tuple: a list holds several keys; for a key of "
-            f"{len(key)} columns write LineMapper(..., columns={len(key)})"
-        )
-    return (
-        f"the key {key!r:.60} is {type(key).__name__}, and keys are bytes: return a list of them, "
-        "such as [line[:3]], and encode text with .encode()"
-    )
-
-
-def _wrong_columns(key: object, columns: int) -> str:
-    values = key if isinstance(key, tuple) else ()
-    is_right = len(values) == columns and all(type(one) is bytes for one in values)
-    if is_right and not any(SEPARATOR in one for one in values):
-        return ""
-    return f"the key {key!r:.60} is no tuple of {columns} bytes without line feeds"
-
-
-def _no_keys(returned: object) -> str:
-    return (
-        f"the function returned {returned!r:.60}, and must return a key or a list of keys; "
-        "None or [] skips the line"
-    )
 
 
 def _offsets(block: memoryview) -> list[int]:

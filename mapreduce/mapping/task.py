@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mapreduce.backends.report import report
@@ -102,14 +102,8 @@ def _map_into(
     rejects = list(total.rejects)
     if settings.spool:
         settings.spool.clear(split.source.index, split.start)
-    blocks, mapper = split.blocks(settings.block_size, settings.max_line), split.source.mapper
-    mapper = mapper or settings.mapper
-    if mapper.record_delimiter is not None:
-        name, delimiter = split.source.name, mapper.record_delimiter
-        blocks = joined_blocks(name, blocks, delimiter, settings.max_line)
-    if split.is_first and mapper.skips_first_line:
-        blocks, dropped = drop_header(blocks)
-        lines, skipped = lines + dropped, skipped + dropped
+    blocks, dropped = _records_of(split, settings)
+    lines, skipped = lines + dropped, skipped + dropped
     for block in blocks:
         missing = settings.wanted - len(rejects)
         wanted = len(block.view) if settings.spool else missing
@@ -135,6 +129,18 @@ def _map_into(
         rejects=tuple(rejects),
         notes=total.notes,
     )
+
+
+def _records_of(split: Split, settings: MapSettings) -> tuple[Iterator[Block], int]:
+    """Return the blocks of a split without a header, and the number of lines that were dropped."""
+    blocks, mapper = split.blocks(settings.block_size, settings.max_line), split.source.mapper
+    mapper = mapper or settings.mapper
+    if mapper.record_delimiter is not None:
+        name, delimiter = split.source.name, mapper.record_delimiter
+        blocks = joined_blocks(name, blocks, delimiter, settings.max_line)
+    if split.is_first and mapper.skips_first_line:
+        return drop_header(blocks)
+    return blocks, 0
 
 
 def _note_rejects(tally: Tally, block: Block, split: Split, settings: MapSettings) -> list[Reject]:
