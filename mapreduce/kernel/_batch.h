@@ -28,7 +28,8 @@ batch_units(const Batch *batch, unsigned weights)
 static inline void
 batch_hash(Batch *batch, const Table *table)
 {
-    for (unsigned i = 0; i < batch->used; i++) {
+    const unsigned used = batch->used;
+    for (unsigned i = 0; i < used; i++) {
         uint32_t hash = table_hash(table, batch->item[i].key, batch->item[i].length);
         batch->item[i].hash = hash;
         __builtin_prefetch(&table->slots[hash & table->mask]);
@@ -40,8 +41,9 @@ batch_hash(Batch *batch, const Table *table)
 static inline void
 batch_fetch(const Batch *batch, const Table *table, int whole)
 {
-    uint32_t places = (uint32_t)(table->room - 1);
-    for (unsigned i = 0; i < batch->used; i++) {
+    const uint32_t places = (uint32_t)(table->room - 1);
+    const unsigned used = batch->used;
+    for (unsigned i = 0; i < used; i++) {
         uint32_t slot = table->slots[batch->item[i].hash & table->mask];
         const uint8_t *record = (const uint8_t *)record_at(table, slot & places);
         __builtin_prefetch(record, 1);
@@ -66,7 +68,8 @@ batch_reserve(const Batch *batch, Table *table)
 static inline void
 batch_finish(Batch *batch, Table *table)
 {
-    for (unsigned i = 0; i < batch->used; i++)
+    const unsigned used = batch->used;
+    for (unsigned i = 0; i < used; i++)
         table_add(table, batch->item[i].key, batch->item[i].length, batch->item[i].hash,
                   batch->item[i].count);
     batch->used = 0;

@@ -35,15 +35,16 @@ TARGET static const uint8_t *
 NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
 {
     const FieldSpec *spec = scan->spec;
-    const uint8_t delimiter = spec->delimiter;
+    const uint8_t delimiter = spec->delimiter, joint = spec->joint;
     while (end - p >= WINDOW + SLACK) {
         const uint8_t *line = p;
         uint64_t masks[WINDOWS] = {0, 0, 0}, newlines;
         uint8_t listed[LISTED * WINDOW + WINDOW];
         unsigned window = 0, delimiters = 0;
         for (;;) {
-            masks[window] = MASK(p, delimiter);
+            uint64_t found = MASK(p, delimiter);
             newlines = MASK(p, '\n');
+            masks[window] = found;
 #ifdef LIST
             if (window < LISTED)
                 LIST(listed + delimiters, masks[window], window);
@@ -88,7 +89,7 @@ NAME(scan)(Scan *scan, const uint8_t *p, const uint8_t *end)
             }
             memcpy(out, from, SHORT);
             out += length;
-            *out++ = spec->joint;
+            *out++ = joint;
         }
         memset(out - 1, 0, SHORT);
         uint32_t size = (uint32_t)(out - key) - 1;
