@@ -28,10 +28,15 @@ from mapreduce.errors import NothingCountedError
 from mapreduce.formats.format import HEAD
 from mapreduce.formats.table import find_format
 
-# A shell starts what runs in the background with SIGINT ignored, which commands under test would
-# inherit and then honour.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what runs in the background with SIGINT and SIGQUIT ignored, and nohup with SIGHUP;
+# commands under test would inherit and then honour that.
+for number, default in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, default)
 
 pytest_plugins = ["engine_runs", "shell"]
 """Their fixtures are of several files."""

@@ -56,7 +56,7 @@ def test_the_summary_says_on_stderr_what_was_found_and_written(shell: Shell) -> 
         r"4 counted, 2 skipped \(1 NODATA\), 0 malformed",
         summary,
     )
-    assert tags == "out/tag2count.csv: 1 tags, 1 records untagged"
+    assert tags == "out/tag2count.csv: 1 tags, 1 records untagged: 9/udp 1"
     assert pairs == "out/portprotocolcount.csv: 2 port/protocol pairs"
 
 

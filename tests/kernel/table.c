@@ -202,7 +202,7 @@ test_packed_counts_may_begin_at_any_address(void)
         hold(is_packed(area + shift, size), "packed counts are packed counts anywhere");
         hold(!is_packed(area + shift, size - 1), "packed counts that are cut are none");
         hold(table_add_packed(&merged, area + shift) == 0, "packed counts are merged anywhere");
-        Item *items = ranked_items(area + shift, head.keys);
+        Item *items = ranked_items(area + shift, head.keys, (Order){0, ~UINT64_C(0)});
         hold(items && record_of(items[0].record).count >= record_of(items[1].record).count,
              "packed counts are ranked anywhere");
         free(items);
