@@ -146,7 +146,10 @@ def check_stream(parts: list[Split], data: bytes, start: int, size: int) -> None
     assert all(bodies)
     assert all(body.endswith(b"\n") for body in bodies[:-1])
     longest = max((len(line) + 2 for _offset, line in lines_of(data)), default=0)
-    assert all(len(body) < max(size, split.SMALLEST_CHUNK) + longest for body in bodies)
+    room = max(size, split.SMALLEST_CHUNK) + longest
+    blank = len(data[start:]) - len(data[start:].lstrip(b" \t\r\n"))  # stands before the first line
+    assert all(len(body) < room + blank for body in bodies[:1])
+    assert all(len(body) < room for body in bodies[1:])
     assert [part.start for part in parts] == [start, *(part.end for part in parts)][: len(parts)]
     assert [part.size for part in parts] == [len(body) for body in bodies]
 
