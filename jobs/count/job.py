@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from mapreduce import ALL_ROWS, Job, Mapper, Table, TableView, Totals, UsageError, named
 from mapreduce.jobs.count.measures import NO_MEASURES, Measures
 from mapreduce.jobs.count.shapes import Question, make_mapper
+
+FEW: Final = 10_000
+"""The rows of a table that are searched for a column without any value."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,18 @@ class FieldCount(Job):
         )
         if self.question.multiline:
             table = replace(table, rows=[tuple(map(_with_line_ends, row)) for row in table.rows])
+        if self.question.shape == "json" and len(table.rows) == len(totals) <= FEW:
+            table = _with_missing_paths(table, self.mapper.titles)
         return [table]
+
+
+def _with_missing_paths(table: Table, paths: Sequence[str]) -> Table:
+    """Say it in the note of a table if no line has a path: it may be misspelt."""
+    places = {path: table.header.index(path) for path in paths}
+    absent = [path for path, at in places.items() if not any(row[at] for row in table.rows)]
+    if not absent or not table.rows:
+        return table
+    return replace(table, note=f"{table.note}; no line has {', '.join(absent)}")
 
 
 def count(  # noqa: PLR0917 - each parameter is an option of the command

@@ -244,3 +244,10 @@ def test_samples_are_counted_as_python_counts_them(tmp_path: Path, options: dict
     expected = Counter((name, x) for name, _n, x in rows)
     [table] = run(count(by="name,x", csv=True, header=True), [path], **options).tables
     assert {(row[0], row[1]): row[2] for row in table.rows} == expected
+
+
+def test_a_path_that_no_line_has_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": 2, "b": 3}\n')
+    for by, told in (("a,bb", "; no line has bb"), ("b", ""), ("a", "")):
+        [table] = run(count(json=True, by=by), tmp_path / "a.jsonl").tables
+        assert table.note == f"{len(table.rows)} distinct values{told}"
