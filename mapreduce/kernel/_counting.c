@@ -48,6 +48,23 @@ fresh_keys(const Table *table, size_t place, Telling telling)
     return fresh;
 }
 
+PyObject *
+scan_taken(PyObject *object, PyObject *args, ScanTaken scan)
+{
+    Py_buffer view;
+    int wanted;
+    if (!PyArg_ParseTuple(args, "y*i", &view, &wanted))  /* may run Python code */
+        return NULL;
+    Counting *self = take_table(object);
+    PyObject *result = NULL;
+    if (self != NULL) {
+        result = scan(self, view.buf, view.len, wanted);
+        give_back(self);
+    }
+    PyBuffer_Release(&view);
+    return result;
+}
+
 size_t
 first_unused(const Table *table)
 {

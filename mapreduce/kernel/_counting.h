@@ -20,6 +20,12 @@ void give_back(Counting *self);
 /* Make an empty table; return NULL with an exception if the seed does not have 32 bytes. */
 Counting *new_counting(PyTypeObject *type, const char *seed, Py_ssize_t seed_size);
 
+/* Counts a block into a table that is taken, and tells the keys that are wanted (TELL_...). */
+typedef PyObject *(*ScanTaken)(Counting *self, const uint8_t *block, Py_ssize_t size, int wanted);
+
+/* Call a scan for the arguments (block, wanted) of a method while the table is taken. */
+PyObject *scan_taken(PyObject *object, PyObject *args, ScanTaken scan);
+
 /* Return the place of the next record. */
 size_t first_unused(const Table *table);
 

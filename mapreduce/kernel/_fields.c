@@ -131,8 +131,9 @@ scan_fields(const FieldSpec *spec, ScanFunction function, Table *table, const ui
 
 /* Scan a block into a table that this call has taken. */
 static PyObject *
-scan_buffer(FieldTable *self, const uint8_t *block, Py_ssize_t size, int wanted)
+scan_buffer(Counting *base, const uint8_t *block, Py_ssize_t size, int wanted)
 {
+    FieldTable *self = (FieldTable *)base;
     Table *table = &self->base.table;
     size_t known = first_unused(table);
     Telling telling = {wanted, 0, 0};
@@ -147,18 +148,7 @@ scan_buffer(FieldTable *self, const uint8_t *block, Py_ssize_t size, int wanted)
 static PyObject *
 FieldTable_scan(PyObject *object, PyObject *args)
 {
-    Py_buffer view;
-    int wanted;
-    if (!PyArg_ParseTuple(args, "y*i", &view, &wanted))  /* may run Python code */
-        return NULL;
-    Counting *self = take_table(object);
-    PyObject *result = NULL;
-    if (self != NULL) {
-        result = scan_buffer((FieldTable *)object, view.buf, view.len, wanted);
-        give_back(self);
-    }
-    PyBuffer_Release(&view);
-    return result;
+    return scan_taken(object, args, scan_buffer);
 }
 
 static PyMethodDef FieldTable_methods[] = {

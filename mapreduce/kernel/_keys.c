@@ -235,8 +235,9 @@ KeyTable_add(PyObject *object, PyObject *args)
 
 /* Count the words of a block into a table that this call has taken. */
 static PyObject *
-count_buffer(KeyTable *self, const uint8_t *block, Py_ssize_t size, int tell_fresh)
+count_buffer(Counting *base, const uint8_t *block, Py_ssize_t size, int tell_fresh)
 {
+    KeyTable *self = (KeyTable *)base;
     Table *table = &self->base.table;
     Keys keys = {.table = table};
     size_t known = first_unused(table);
@@ -252,18 +253,7 @@ count_buffer(KeyTable *self, const uint8_t *block, Py_ssize_t size, int tell_fre
 static PyObject *
 KeyTable_words(PyObject *object, PyObject *args)
 {
-    Py_buffer view;
-    int tell_fresh;
-    if (!PyArg_ParseTuple(args, "y*p", &view, &tell_fresh))  /* may run Python code */
-        return NULL;
-    Counting *self = take_table(object);
-    PyObject *result = NULL;
-    if (self != NULL) {
-        result = count_buffer((KeyTable *)object, view.buf, view.len, tell_fresh);
-        give_back(self);
-    }
-    PyBuffer_Release(&view);
-    return result;
+    return scan_taken(object, args, count_buffer);
 }
 
 static PyMethodDef KeyTable_methods[] = {

@@ -155,8 +155,9 @@ scan_block(ShapeTable *self, const uint8_t *block, const uint8_t *end, Lines *li
 
 /* Scan a block into a table that this call has taken. */
 static PyObject *
-scan_buffer(ShapeTable *self, const uint8_t *block, Py_ssize_t size, int wanted)
+scan_buffer(Counting *base, const uint8_t *block, Py_ssize_t size, int wanted)
 {
+    ShapeTable *self = (ShapeTable *)base;
     Table *table = &self->base.table;
     size_t known = first_unused(table);
     Telling telling = {wanted, self->spec.keys - 1, self->json.values > 0};
@@ -171,18 +172,7 @@ scan_buffer(ShapeTable *self, const uint8_t *block, Py_ssize_t size, int wanted)
 static PyObject *
 ShapeTable_scan(PyObject *object, PyObject *args)
 {
-    Py_buffer view;
-    int wanted;
-    if (!PyArg_ParseTuple(args, "y*i", &view, &wanted))  /* may run Python code */
-        return NULL;
-    Counting *self = take_table(object);
-    PyObject *result = NULL;
-    if (self != NULL) {
-        result = scan_buffer((ShapeTable *)object, view.buf, view.len, wanted);
-        give_back(self);
-    }
-    PyBuffer_Release(&view);
-    return result;
+    return scan_taken(object, args, scan_buffer);
 }
 
 static void

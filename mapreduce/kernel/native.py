@@ -118,7 +118,30 @@ def _record(key: bytes, count: int) -> bytes:
     return struct.pack("=QII", count, 0, len(key)) + key + padding
 
 
-class FieldTable:
+class NativeTable:
+    """What all tables in C share; ``_table`` is the C object."""
+
+    _table: Any
+
+    def forget(self, keys: list[bytes], /) -> list[int]:
+        counts: list[int] = self._table.forget(keys)
+        return counts
+
+    def drain(self) -> PackedCounts:
+        return PackedCounts(self._table.drain())
+
+
+class LineTable(NativeTable):
+    """A table that finds the keys of lines itself."""
+
+    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
+        try:
+            return Scan(*self._table.scan(block, fresh))
+        except OverflowError as error:
+            raise key_too_long(_native.LONGEST_KEY) from error
+
+
+class FieldTable(LineTable):
     """The same as ``_pure.FieldTable``, in C; ``variant`` names the instruction set to use."""
 
     def __init__(
@@ -138,20 +161,8 @@ class FieldTable:
             delimiter, chosen, to_end, width or 0, weighed, expected, variant, seed
         )
 
-    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
-        try:
-            return Scan(*self._table.scan(block, fresh))
-        except OverflowError as error:
-            raise key_too_long(_native.LONGEST_KEY) from error
 
-    def forget(self, keys: list[bytes], /) -> list[int]:
-        return self._table.forget(keys)
-
-    def drain(self) -> PackedCounts:
-        return PackedCounts(self._table.drain())
-
-
-class KeyTable:
+class KeyTable(NativeTable):
     """The same as ``_pure_keys.KeyTable``, in C; ``variant`` names the instruction set to use."""
 
     def __init__(self, *, variant: str) -> None:
@@ -169,9 +180,3 @@ class KeyTable:
             return Scan(*self._table.words(block, fresh))
         except OverflowError as error:
             raise key_too_long(_native.LONGEST_KEY) from error
-
-    def forget(self, keys: list[bytes], /) -> list[int]:
-        return self._table.forget(keys)
-
-    def drain(self) -> PackedCounts:
-        return PackedCounts(self._table.drain())

@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 
 import mapreduce.kernel._native as _native  # noqa: PLR0402 - "from" would hide that it is not built
-from mapreduce.kernel._pure import Scan, key_too_long
-from mapreduce.kernel.native import SEED_SIZE, PackedCounts
+from mapreduce.kernel.native import SEED_SIZE, LineTable
 from mapreduce.kernel.shapes import Chosen, Cut, Shape, check_chosen
 
 
-class ShapeTable:
+class ShapeTable(LineTable):
     """The same as ``_pure_shapes.ShapeTable``, in C; ``variant`` names the instruction set."""
 
     def __init__(
@@ -31,15 +30,3 @@ class ShapeTable:
         self._table = _native.ShapeTable(
             kind, delimiter, paths, chosen, tuple(weights), least, width or 0, variant, seed
         )
-
-    def scan(self, block: memoryview, fresh: int = True, /) -> Scan:
-        try:
-            return Scan(*self._table.scan(block, fresh))
-        except OverflowError as error:
-            raise key_too_long(_native.LONGEST_KEY) from error
-
-    def forget(self, keys: list[bytes], /) -> list[int]:
-        return self._table.forget(keys)
-
-    def drain(self) -> PackedCounts:
-        return PackedCounts(self._table.drain())
